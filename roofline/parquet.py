@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from roofline.errors import TableError
 from roofline.extras import optional_import
 from roofline.number_format import plural
-from roofline.reading import check_regular, read_csv, read_head, read_text
+from roofline.reading import check_regular, is_folder, read_csv, read_head, read_text
 
 _T = TypeVar("_T")
 
@@ -38,7 +38,7 @@ def is_parquet(path: Path) -> bool:
     Raises:
         TableError: It is missing, or no regular file.
     """
-    if path.is_dir() or path.suffix.lower() == ".parquet":
+    if is_folder(path) or path.suffix.lower() == ".parquet":
         return True
     return read_head(path, "table", len(_MAGIC)) == _MAGIC
 
@@ -55,7 +55,7 @@ def table_rows(path: Path) -> list[dict[str, Any]]:
     """
     if not is_parquet(path):
         return [dict(row) for row in read_csv(read_text(path, "table"), str(path)).rows]
-    if not path.is_dir():
+    if not is_folder(path):
         return _rows_of([path])
     # As readers of Parquet folders do: notes and what is half-written begin with a mark.
     parts = sorted(part for part in path.glob("*.parquet") if part.name[0] not in "._")

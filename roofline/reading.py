@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import errno
 import io
 import json
 import math
@@ -15,7 +16,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,36 @@ _MAX_DIGITS = 400
 _WHOLE = re.compile(r"[+-]?[0-9]+(\.0*)?")
 # Separators of thousands stand in some tables' cells; a comma elsewhere may be a decimal one and is refused.
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?")
+
+
+def _is(path: str | Path, ask: Callable[[Path], bool]) -> bool:
+    try:
+        return ask(Path(path))
+    except OSError as error:
+        # The system takes no text of this length for a path, so that nothing is there.
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+    return False
+
+
+def exists(path: str | Path) -> bool:
+    r"""Return whether anything is where a text names a path; nothing is where it cannot be one.
+
+    Example:
+        >>> exists("."), exists(",".join(["h100-sxm"] * 500)), exists("a\0b")
+        (True, False, False)
+    """
+    return _is(path, Path.exists)
+
+
+def is_file(path: str | Path) -> bool:
+    """Return whether a text names a regular file."""
+    return _is(path, Path.is_file)
+
+
+def is_folder(path: str | Path) -> bool:
+    """Return whether a text names a folder."""
+    return _is(path, Path.is_dir)
 
 
 def read_bytes(

@@ -289,3 +289,42 @@ def test_arguments_that_are_too_many_are_answered_with_what_is_taken(
     assert code == 2
     assert err.rstrip().endswith(hint)
     assert err.count("\n") == 1
+
+
+MANY = ",".join(["zcu102-dpu"] * 60)
+"""Longer than the name of any file may be."""
+
+
+def test_a_long_list_of_machines_is_no_path(capsys: pytest.CaptureFixture[str]) -> None:
+    every = "predict", "mlp", "-d", "int8", "--format", "json"
+    listed = run(capsys, *every, "-p", MANY)
+    assert listed == run(capsys, *every, "-p", "zcu102-dpu")
+    assert listed[0] == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["count", MANY],
+        ["predict", MANY, "-p", "ncs"],
+        ["compress", MANY, "-d", "int8", "-o", "x.onnx"],
+        ["compare", MANY, MANY],
+        ["report", MANY, "-o", "x.html"],
+        ["plot", "heatmap", MANY, "-o", "x.png"],
+        ["sweep", MANY],
+        ["score", MANY],
+        ["import", MANY],
+        ["platforms", "check", MANY],
+        ["reproduce", "dlas", "--store", MANY],
+        ["export", "x.csv", "--store", MANY],
+        ["predict", "mlp", "-p", "ncs", "--evidence", MANY],
+    ],
+    ids=lambda arguments: " ".join(arguments)[:20],
+)
+def test_what_is_too_long_for_a_path_is_refused_in_one_line(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch, tmp_path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(capsys, *arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("roofline: error: ")

@@ -11,6 +11,9 @@ from roofline.cli import main
 from roofline.errors import OptionError
 from roofline.writing import check_output, check_output_folder
 
+from .cli_process import answered
+from .verbs import VERBS
+
 
 @pytest.mark.parametrize(
     "arguments",
@@ -70,7 +73,7 @@ def test_names_that_no_system_takes_are_refused(tmp_path: Path) -> None:
     "arguments",
     [
         ["count", "{other}", "-o", "{other}"],
-        ["compress", "{file}", "-d", "fp16", "-o", "{file}"],
+        ["compress", "{file}", "-d", "fp16", "-o", "{other}"],
         ["predict", "mlp", "-p", "{file}", "-o", "{other}"],
         ["sweep", "{file}", "-o", "{file}"],
         ["report", "{file}", "-o", "{other}"],
@@ -79,7 +82,7 @@ def test_names_that_no_system_takes_are_refused(tmp_path: Path) -> None:
 def test_no_verb_writes_over_what_it_reads(
     arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    file, other = tmp_path / "mine.yaml", tmp_path / "also-mine.csv"
+    file, other = tmp_path / "mine.yaml", tmp_path / "also-mine"
     file.write_text("mine")
     other.hardlink_to(file)
     words = [word.format(file=file, other=other) for word in arguments]
@@ -90,3 +93,39 @@ def test_no_verb_writes_over_what_it_reads(
     assert "the same command reads it" in err
     assert err.count("\n") == 1
     assert file.read_text() == "mine"
+
+
+WRITING = [
+    (verb, flag)
+    for verb, command in VERBS.items()
+    for parameter in command.params
+    for flag in parameter.opts
+    if flag in {"--output", "--rows", "--per-layer", "--chart"}
+    and not parameter.is_flag
+    and verb != "demo"  # it writes a folder
+]
+
+
+@pytest.mark.parametrize(("verb", "flag"), WRITING, ids=" ".join)
+def test_no_file_is_written_under_the_name_of_another_format(
+    verb: str, flag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = tmp_path / "asked.yaml"
+    sweep.write_text("networks: [mlp]\nplatforms: [ncs]\n")
+    file = tmp_path / "out.xlsx"
+    more = [str(sweep)] if verb == "sweep" else []
+    code, out, err = answered(capsys, *verb.split(), *more, flag, str(file))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert ".xlsx" in err
+    assert not file.exists()
+
+
+def test_a_file_of_any_other_name_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("page", "page.HTML", "page.of-today"):
+        rows = tmp_path / "rows.csv"
+        rows.write_text("network,platform,predicted_fps\nmlp,ncs,5\n")
+        code, _, err = answered(capsys, "report", str(rows), "-o", str(tmp_path / name))
+        assert (code, err.count("\n")) == (0, 1)
+        assert (tmp_path / name).read_text().startswith("<!doctype html>")

@@ -67,7 +67,9 @@ def test_choices_are_known_in_any_capitals(
     assert called(verb, monkeypatch, flag, str(choice).upper())[name] == choice
 
 
-@pytest.mark.parametrize("verb", WRITERS)
+@pytest.mark.parametrize(
+    "verb", [verb for verb in WRITERS if verb not in {"compress", "calibrate"}]
+)
 def test_a_files_name_chooses_the_format_unless_one_is_asked_for(
     verb: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from roofline.chart._axes import Drawing, new_axes, no_data
 from roofline.chart._style import RC
-from roofline.errors import OptionError
+from roofline.errors import OptionError, TableError
 from roofline.extras import optional_import
 from roofline.number_format import plural
 from roofline.tables import Record, frame
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 FORMATS = (".png", ".svg", ".pdf")
 """File formats a figure can be saved in, by suffix."""
+
+_LONGEST = 40.0
+"""Inches: four pages. A figure that needs more is read by nobody, and takes minutes to draw."""
 
 _NOTEBOOK_DPI = 80
 _PALETTE = 256
@@ -52,6 +55,26 @@ class Chart(ABC):
     def draw(self, ax: Drawing) -> None:
         """Draw the values, of which there is at least one row, into axes."""
 
+    @property
+    def most_rows(self) -> int:
+        """Rows of `records` beyond which nobody tells apart what is drawn."""
+        return 2000
+
+    def check_legible(self) -> None:
+        """Check that a figure of all rows can be read.
+
+        Raises:
+            TableError: It has too many rows, or would be too long.
+        """
+        rows = len(self.records())
+        if rows > self.most_rows:
+            raise _too_much(f"it has {rows} rows to draw, of which {self.most_rows} can be read")
+        wide, high = self.size()
+        if max(wide, high) > _LONGEST:
+            raise _too_much(
+                f"it would be {wide:.0f} inches wide and {high:.0f} high, beyond {_LONGEST:.0f}"
+            )
+
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the chart.
 
@@ -63,7 +86,10 @@ class Chart(ABC):
 
         Raises:
             MissingPackageError: matplotlib is not installed.
+            TableError: A figure of all rows could not be read.
         """
+        if ax is None:
+            self.check_legible()
         matplotlib = _matplotlib()
         with matplotlib.rc_context(dict(RC)):
             axes = new_axes(self.size()) if ax is None else ax
@@ -122,6 +148,13 @@ def check_suffix(path: Path) -> None:
             f"cannot draw a {path.suffix or 'file without a suffix'}: {path.name}",
             repair=f"Use a name that ends in {', '.join(FORMATS)}",
         )
+
+
+def _too_much(why: str) -> TableError:
+    return TableError(
+        f"a figure of this table cannot be read: {why}",
+        repair="Keep fewer rows: those of one batch, one datatype or the machines in question",
+    )
 
 
 def _render(figure: Drawing, suffix: str, *, dpi: int | None = None) -> bytes:

@@ -85,6 +85,11 @@ class Facets(Chart):
         """Return the rows of all parts, each with the value it is for."""
         return [{self.by: value} | row for value, part in self.parts for row in part.records()]
 
+    @property
+    def most_rows(self) -> int:
+        """Panels share the room of one figure."""
+        return max((part.most_rows for part in self._charts()), default=0)
+
     def size(self) -> tuple[float, float]:
         """Return the size in inches."""
         return grid_size(self._charts(), self._across())

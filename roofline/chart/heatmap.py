@@ -38,6 +38,18 @@ _MEANINGS = {
     "median_ms": "median time, ms",
 }
 
+_NUMBERED = 600
+"""Cells with a number in each; more are small, and told by their colour alone."""
+
+_LARGE = 100
+"""Rows or columns beyond which cells are small, too."""
+
+_SMALL = 8.0
+"""Points of names beside cells without numbers."""
+
+_SIDES = (0.58, 0.33), (0.15, 0.15)
+"""Width and height of a cell in inches, with a number in it and without."""
+
 
 @dataclass(frozen=True, slots=True)
 class Heatmap(Chart):
@@ -71,17 +83,35 @@ class Heatmap(Chart):
             for machine, network, value in self.cells
         ]
 
+    @property
+    def most_rows(self) -> int:
+        """A hundred machines by a hundred networks: colours are seen in smaller cells than numbers are."""
+        return 10_000
+
+    @property
+    def numbered(self) -> bool:
+        """Whether each cell has its number."""
+        longest = max(len(self.machines), len(self.networks))
+        return len(self.cells) <= _NUMBERED and longest <= _LARGE
+
     def size(self) -> tuple[float, float]:
         """Return the size in inches."""
-        labels = 0.075 * max((len(name) for name in self.machines), default=0)
-        return max(5.0, 0.58 * len(self.networks) + labels + 1.6), max(
-            3.0, 0.33 * len(self.machines) + 1.7
-        )
+        (width, height), labels = self._cell(), self._labels()
+        across = labels[0] + 1.6 + width * len(self.networks)
+        return max(5.0, across), max(3.0, labels[1] + 1.7 + height * len(self.machines))
+
+    def _cell(self) -> tuple[float, float]:
+        return _SIDES[0] if self.numbered else _SIDES[1]
+
+    def _labels(self) -> tuple[float, float]:
+        """Return the room in inches that names of machines take beside the cells, and upright names below."""
+        below = [] if self.numbered else self.networks
+        beside, under = (max(map(len, names), default=0) for names in (self.machines, below))
+        return 0.075 * beside, 0.075 * under
 
     def _column(self) -> float:
         """Return the least width of a column in inches."""
-        labels = 0.075 * max((len(name) for name in self.machines), default=0)
-        return max(0.58, (5.0 - labels - 1.6) / len(self.networks))
+        return max(self._cell()[0], (5.0 - self._labels()[0] - 1.6) / len(self.networks))
 
     def draw(self, ax: axes.Drawing) -> None:
         """Draw the cells with a logarithmic colour scale; empty ones stay grey."""
@@ -89,11 +119,11 @@ class Heatmap(Chart):
         from matplotlib.colors import LogNorm
 
         machines, networks = self.machines, self.networks
-        # A wide figure is shown smaller.
-        legible = max(7.5, 0.74 * self.size()[0])
         grid = np.full((len(machines), len(networks)), np.nan)
+        rows = {name: place for place, name in enumerate(machines)}
+        columns = {name: place for place, name in enumerate(networks)}
         for machine, network, value in self.cells:
-            grid[machines.index(machine), networks.index(network)] = value
+            grid[rows[machine], columns[network]] = value
         low, high = float(np.nanmin(grid)), float(np.nanmax(grid))
         norm = LogNorm(low / 1.05, high * 1.05)
         image = ax.pcolormesh(
@@ -101,21 +131,27 @@ class Heatmap(Chart):
             norm=norm,
             cmap="viridis",
             edgecolors="white",
-            linewidth=1.0,
+            linewidth=1.0 if self.numbered else 0.3,
         )
         ax.set_facecolor("#EEEEEE")
-        for (row, column), value in np.ndenumerate(grid):
+        # A wide figure is shown smaller.
+        legible = max(7.5, 0.74 * self.size()[0]) if self.numbered else _SMALL
+        for (row, column), value in np.ndenumerate(grid if self.numbered else grid[:0]):
             if not np.isnan(value):
                 dark = float(norm(float(value))) < 0.6
-                ax.text(column + 0.5, row + 0.5, style.shorten(float(value)), ha="center", va="center",
-                        fontsize=legible, color="white" if dark else "black")  # fmt: skip
+                text = ax.text(column + 0.5, row + 0.5, style.shorten(float(value)), ha="center", va="center",
+                               fontsize=legible, color="white" if dark else "black")  # fmt: skip
+                # It lies within its cell: measuring each takes longer than drawing it.
+                text.set_in_layout(False)
         labelled = max(8, legible)
         across = max(text_width(name, labelled) for name in networks) + 4 <= 72 * self._column()
+        slanted = 40 if self.numbered else 90
         ax.set_xticks(
             np.arange(len(networks)) + 0.5,
             networks,
-            rotation=0 if across else 40,
+            rotation=0 if across else slanted,
             ha="center" if across else "right",
+            va="top" if across or self.numbered else "center",
             rotation_mode="anchor",
         )
         ax.set_yticks(np.arange(len(machines)) + 0.5, machines)

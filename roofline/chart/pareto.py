@@ -72,6 +72,11 @@ class Pareto(Chart):
     """``fps`` (more is better) or ``latency_ms`` (less is better)."""
     title: str = ""
 
+    @property
+    def most_rows(self) -> int:
+        """The figure is of one size, however much it holds."""
+        return 400
+
     def records(self) -> list[Record]:
         """Return one row per configuration and series."""
         best = {

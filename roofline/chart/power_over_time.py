@@ -60,6 +60,11 @@ class PowerSeries(Chart):
     limits: tuple[float, float] | None = None
     """Seconds and watts at the ends of the axes, where several panels share them."""
 
+    @property
+    def most_rows(self) -> int:
+        """Samples make lines, whose points need not be told apart."""
+        return 1_000_000
+
     def records(self) -> list[Record]:
         """Return one row per sample, by series and time."""
         return [

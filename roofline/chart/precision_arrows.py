@@ -46,6 +46,11 @@ class PrecisionChart(Chart):
     paths: tuple[Path, ...]
     title: str = ""
 
+    @property
+    def most_rows(self) -> int:
+        """The figure is of one size, however much it holds."""
+        return 400
+
     def records(self) -> list[Record]:
         """Return one row per step of each path."""
         return [

@@ -43,6 +43,11 @@ class PruningChart(Chart):
     networks: tuple[PrunedNetwork, ...]
     title: str = ""
 
+    @property
+    def most_rows(self) -> int:
+        """The figure is of one size, however much it holds."""
+        return 400
+
     def records(self) -> list[Record]:
         """Return one row per network and share."""
         return [

@@ -22,7 +22,7 @@ from roofline.cli._options import split_names
 from roofline.cli._output import EXPLAIN, MARKDOWN, QUIET
 from roofline.cli._streams import open_streams
 from roofline.errors import OptionError, RooflineError, did_you_mean, one_line
-from roofline.reading import MAX_INTEGER, MAX_REAL, quote
+from roofline.reading import MAX_INTEGER, MAX_REAL, is_file, quote
 
 VERBS = (
     "demo", "count", "networks", "platforms", "predict", "compare", "compress", "sweep", "advise", "measure",
@@ -163,7 +163,7 @@ def _keep_inputs(invoke: Callable[[Any], Any], context: Any) -> Any:
         OptionError: The output is one of the inputs.
     """
     output: Any = context.params.get("output")
-    if output is not None and Path(output).is_file():
+    if output is not None and is_file(output):
         for name, given in context.params.items():
             several = isinstance(given, (list, tuple))
             entries = cast("Sequence[Any]", given if several else [given])

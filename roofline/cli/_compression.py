@@ -13,6 +13,7 @@ import typer
 from roofline.binding import UNBOUND, Binding
 from roofline.compression_flags import compress_by_flags, request
 from roofline.errors import OptionError, printable
+from roofline.reading import exists
 from roofline.temporary import temporary_folder
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def with_weights(model: str, seed: int, *, fill: bool = False) -> tuple[str, onn
     import importlib
 
     path = Path(model)
-    if not (path.suffix or path.exists() or len(path.parts) > 1):
+    if not (path.suffix or exists(path) or len(path.parts) > 1):
         networks = importlib.import_module("roofline.workloads")
         return model, networks.build(model, weights="random", seed=seed), 0
     from roofline.compress.tensors import read_whole

@@ -14,7 +14,7 @@ from roofline.binding import UNBOUND, Binding
 from roofline.conventions import Causal
 from roofline.errors import OptionError, UnplacedError
 from roofline.labels import labels
-from roofline.reading import MAX_INTEGER, MAX_REAL, real_number, whole_number
+from roofline.reading import MAX_INTEGER, MAX_REAL, exists, real_number, whole_number
 
 if TYPE_CHECKING:
     from roofline.workload import Workload
@@ -307,7 +307,7 @@ def split_names(texts: Iterable[str] | None, *, once: bool = True) -> list[str]:
     parts = [
         part.strip()
         for text in texts or ()
-        for part in ([text] if "," not in text or Path(text).exists() else text.split(","))
+        for part in ([text] if "," not in text or exists(text) else text.split(","))
     ]
     named = [part for part in parts if part]
     return list(dict.fromkeys(named)) if once else named

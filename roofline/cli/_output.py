@@ -43,27 +43,46 @@ def check_writable(path: Path | None) -> Path | None:
     return path
 
 
-_OTHER_FORMATS = frozenset(
+_RESULTS = (".json", ".csv", ".md", ".txt")
+_FORMATS = frozenset(
     {
-        ".parquet", ".xlsx", ".xls", ".ods", ".html", ".htm", ".png", ".svg", ".pdf", ".db", ".sqlite", ".yaml", ".yml",
-        ".onnx", ".tsv", ".jsonl", ".ndjson", ".feather", ".arrow", ".pkl", ".npz",
+        *_RESULTS, ".parquet", ".xlsx", ".xls", ".ods", ".html", ".htm", ".png", ".svg", ".pdf", ".db", ".sqlite",
+        ".yaml", ".yml", ".onnx", ".tsv", ".jsonl", ".ndjson", ".feather", ".arrow", ".pkl", ".npz", ".npy", ".py",
+        ".gz", ".zip",
     }
 )  # fmt: skip
-"""Endings that promise what a result is not written as; a name with another ending gets the table."""
+"""Endings that promise what stands in a file; a name with another ending promises nothing."""
 
 
-def check_result(path: Path | None) -> Path | None:
-    """Return a flag's file when a result can be written into it as its ending says.
+def check_ending(what: str, *endings: str) -> Callable[[Path | None], Path | None]:
+    """Return the callback of a flag whose file is written in one form, or in that which its ending says.
 
-    Raises:
-        OptionError: It ends in another format's name.
+    The callback returns the file when it can be written and its name does not promise another format.
+
+    Args:
+        what: What is written, for messages: ``"a result"``.
+        endings: Those that say so.
     """
-    if path is not None and path.suffix.lower() in _OTHER_FORMATS:
-        raise OptionError(
-            f"--output {path}: a result is not written as {path.suffix}",
-            repair="End it in .json, .csv or .md, or in .txt for the table",
-        )
-    return check_writable(path)
+
+    def check(path: Path | None) -> Path | None:
+        if path is not None and path.suffix.lower() in _FORMATS.difference(endings):
+            raise OptionError(
+                f"cannot write {path}: {what} is not written as {path.suffix}",
+                repair=f"End its name in {', '.join(endings)}",
+            )
+        return check_writable(path)
+
+    return check
+
+
+def output_option(what: str, *endings: str) -> Any:
+    """Return the option ``--output`` of a verb that writes one kind of file; the arguments are `check_ending`'s."""
+    return typer.Option(
+        "--output",
+        "-o",
+        callback=check_ending(what, *endings),
+        help=f"Where to write {what}: a file {' or '.join(endings)}.",
+    )
 
 
 def check_drawable(path: Path | None) -> Path | None:
@@ -82,16 +101,6 @@ def check_writable_folder(path: Path) -> Path:
 
 
 FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to write the result.")]
-OutputOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--output",
-        "-o",
-        callback=check_writable,
-        help="Write to this file instead of the terminal.",
-    ),
-]
-
 SortOption = Annotated[
     str,
     typer.Option(
@@ -186,7 +195,7 @@ class ResultOptions:
         typer.Option(
             "--output",
             "-o",
-            callback=check_result,
+            callback=check_ending("a result", *_RESULTS),
             help="Write to this file instead of the terminal; .json, .csv and .md choose the format.",
         ),
     ] = None

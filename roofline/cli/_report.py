@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from roofline.chart import read_rows
 from roofline.errors import RooflineError, TableError
-from roofline.reading import JsonObject, read_head, read_json, read_text
+from roofline.reading import JsonObject, exists, is_folder, read_head, read_json, read_text
 from roofline.report import ReportData, load_rows
 from roofline.report.data import Row, check_rows, on_chip
 from roofline.spec import platform
@@ -51,7 +51,7 @@ def gather(data: Sequence[str], title: str, report: Report | None = None) -> Rep
 
 def _is_study(name: str) -> bool:
     """Return whether a user names a study that has a page, and no file."""
-    if Path(name).suffix or Path(name).exists():
+    if Path(name).suffix or exists(name):
         return False
     from roofline.validate.studies import studies
 
@@ -107,7 +107,7 @@ _STORE_SUFFIXES = frozenset({".db", ".sqlite", ".sqlite3"})
 
 def _is_store(path: Path) -> bool:
     """Tell a record store by its name or its content; what is only named like one is an error when it is read."""
-    return not path.is_dir() and (
+    return not is_folder(path) and (
         path.suffix.lower() in _STORE_SUFFIXES
         or read_head(path, "table or record store", 16) == b"SQLite format 3\0"
     )

@@ -19,7 +19,7 @@ from roofline.decoding.request import CONTEXT, Phase, Request
 from roofline.errors import OptionError, RooflineError, word_repairs_for
 from roofline.number_format import plural
 from roofline.precision import precision
-from roofline.reading import MAX_INTEGER, quote, read_text
+from roofline.reading import MAX_INTEGER, exists, is_file, quote, read_text
 from roofline.spec import platform
 from roofline.spec._frozen import Strict
 from roofline.spec.checking import check_document
@@ -144,7 +144,7 @@ class SweepFile(Assumptions):
 
         def machine(name: str) -> Hashable:
             path = Path(self.found(name))
-            return path.resolve() if path.is_file() else platform(name).key
+            return path.resolve() if is_file(path) else platform(name).key
 
         identities: dict[str, Callable[[Any], Hashable]] = {
             "networks": network, "platforms": machine, "variants": lambda each: each,
@@ -174,7 +174,7 @@ class SweepFile(Assumptions):
     def found(self, name: str) -> str:
         """Return a name, or the path of the file of that name beside the sweep file."""
         path = self._folder / name
-        return str(path) if Path(name).suffix and path.exists() else name
+        return str(path) if Path(name).suffix and exists(path) else name
 
 
 def read_sweep(path: Path) -> SweepFile:

@@ -13,7 +13,7 @@ from roofline.cli._output import ResultOptions, as_table
 from roofline.errors import printable
 from roofline.labels import labels
 from roofline.number_format import plural
-from roofline.reading import real_number, whole_number
+from roofline.reading import is_file, real_number, whole_number
 from roofline.tables import Record, Row
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def _note(found: list[Accuracy], path: Path) -> int:
     from roofline.errors import StoreError
     from roofline.validate.records.store import Store
 
-    if not path.is_file():
+    if not is_file(path):
         raise StoreError(f"there is no record store {path}", repair="Measure the model first")
     with Store(path) as store:
         return sum(store.note_accuracy(entry) for entry in found)

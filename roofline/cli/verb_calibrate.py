@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 import typer
 
 from roofline.cli._measuring import MOST_THREADS
-from roofline.cli._output import Format, FormatOption, ResultOptions, as_table, check_writable
+from roofline.cli._output import Format, FormatOption, ResultOptions, as_table, output_option
 from roofline.number_format import plural
 from roofline.tables import Record, Row
 from roofline.writing import write_whole
@@ -24,7 +24,7 @@ app = typer.Typer(add_completion=False)
 
 FileOption = Annotated[
     Path,
-    typer.Option("--output", "-o", callback=check_writable, help="The platform file to write."),
+    output_option("the platform file", ".yaml", ".yml"),
 ]
 BackendOption = Annotated[
     str,

@@ -14,6 +14,7 @@ from roofline.cli._options import InputOptions, load_together
 from roofline.cli._output import OrderOptions, ResultOptions
 from roofline.errors import NetworkError, OptionError, did_you_mean
 from roofline.labels import labels
+from roofline.reading import exists
 from roofline.tables import cells
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ def _is_machine(name: str) -> bool:
     known = networks()
     path = Path(name)
     named = name.casefold() in {one.casefold() for one in known}
-    if not (path.exists() or path.suffix or len(path.parts) > 1 or named):
+    if not (exists(path) or path.suffix or len(path.parts) > 1 or named):
         hint = did_you_mean(name, [*known, *platform_files()])
         raise NetworkError(
             f"{name!r} is neither a file nor the name of a network or machine",

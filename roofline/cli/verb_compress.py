@@ -11,7 +11,7 @@ import typer
 from roofline.cli._compression import CompressionOptions, fill_weights, lacks_weights, with_weights
 from roofline.cli._groups import command
 from roofline.cli._options import EmulateOption, InputOptions, ModelArgument
-from roofline.cli._output import Format, FormatOption, ResultOptions, as_table, check_writable, say
+from roofline.cli._output import Format, FormatOption, ResultOptions, as_table, output_option, say
 from roofline.errors import OptionError
 from roofline.number_format import plural
 from roofline.tables import Record
@@ -32,9 +32,7 @@ CONVENTIONS = {
 }
 """How the figures are meant."""
 
-FileOption = Annotated[
-    Path, typer.Option("--output", "-o", callback=check_writable, help="The ONNX file to write.")
-]
+FileOption = Annotated[Path, output_option("the compressed network", ".onnx")]
 RandomWeightsOption = Annotated[
     bool,
     typer.Option(

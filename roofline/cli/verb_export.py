@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from roofline.cli._measuring import StoreOption
-from roofline.cli._output import check_writable, say
+from roofline.cli._output import check_ending, output_option, say
 from roofline.errors import OptionError, own_spelling
 from roofline.number_format import plural
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
+_ENDINGS = (".csv", ".json", ".parquet")
+
 
 @app.command("export")
 def export_records(
@@ -28,7 +30,7 @@ def export_records(
         Path | None,
         typer.Argument(
             metavar="[FILE]",
-            callback=check_writable,
+            callback=check_ending("a list of records", *_ENDINGS),
             help="Ends in .csv, .json or .parquet; or name it with -o.",
         ),
     ] = None,
@@ -41,9 +43,7 @@ def export_records(
     store: StoreOption = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output", "-o", callback=check_writable, help="The file, as every verb takes it."
-        ),
+        output_option("a list of records", *_ENDINGS),
     ] = None,
 ) -> None:
     """Write records to a file that roofline import reads back with nothing lost."""

@@ -13,11 +13,10 @@ from roofline.cli._groups import command
 from roofline.cli._options import InputOptions, load_model
 from roofline.cli._output import (
     OrderOptions,
-    OutputOption,
     ResultOptions,
     as_table,
-    check_writable,
     emit_scaffold,
+    output_option,
     say_written,
 )
 from roofline.errors import NetworkError, RooflineError
@@ -101,7 +100,7 @@ def export(
     key: KeyArgument,
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", callback=check_writable, help="The ONNX file to write."),
+        output_option("the network", ".onnx"),
     ],
     weights: Annotated[
         Fill,
@@ -175,7 +174,7 @@ def new(
     decoder: Annotated[
         bool, typer.Option("--decoder", help="A language model, from its sizes.")
     ] = False,
-    output: OutputOption = None,
+    output: Annotated[Path | None, output_option("the module", ".py")] = None,
 ) -> None:
     """Write a commented module to fill in for a network of one's own."""
     from roofline.workloads._scaffold import decoder_scaffold, scaffold

@@ -11,11 +11,11 @@ import typer
 from roofline.cli._groups import command
 from roofline.cli._output import (
     OrderOptions,
-    OutputOption,
     ResultOptions,
     as_table,
     emit,
     emit_scaffold,
+    output_option,
 )
 from roofline.cli._platform_pages import in_units, number_rows, page, shorten, summary
 from roofline.errors import OptionError, PlatformError, check_known
@@ -182,7 +182,7 @@ def check(
 @app.command()
 def new(
     key: Annotated[str, typer.Argument(metavar="KEY", help="The name of the machine: my-board.")],
-    output: OutputOption = None,
+    output: Annotated[Path | None, output_option("the machine", ".yaml", ".yml")] = None,
 ) -> None:
     """Write a commented file to fill in for a machine of one's own."""
     from roofline.spec.scaffold import scaffold
@@ -191,7 +191,9 @@ def new(
 
 
 @app.command()
-def schema(output: OutputOption = None) -> None:
+def schema(
+    output: Annotated[Path | None, output_option("the schema", ".json")] = None,
+) -> None:
     """Write the JSON Schema of platform files, for editors and other tools."""
     import json
 

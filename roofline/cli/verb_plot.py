@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from roofline.cli._groups import command
-from roofline.cli._output import as_table, check_writable, emit, say, say_written
+from roofline.cli._output import as_table, check_drawable, emit, say, say_written
 
 if TYPE_CHECKING:
     from roofline.chart import Kind
@@ -31,7 +31,7 @@ DataArgument = Annotated[
 FigureOption = Annotated[
     Path | None,
     typer.Option(
-        "--output", "-o", callback=check_writable, help="The figure: a .png, .svg or .pdf file."
+        "--output", "-o", callback=check_drawable, help="The figure: a .png, .svg or .pdf file."
     ),
 ]
 ByOption = Annotated[

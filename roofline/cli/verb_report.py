@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from roofline.cli._output import check_writable, emit, say_written
+from roofline.cli._output import emit, output_option, say_written
 from roofline.errors import OptionError
 from roofline.number_format import human
+from roofline.reading import exists
 
 app = typer.Typer(add_completion=False)
 
@@ -26,7 +27,7 @@ def report(
     ],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", callback=check_writable, help="The HTML file to write."),
+        output_option("the page", ".html", ".htm"),
     ] = Path("roofline.html"),
     title: Annotated[str, typer.Option(help="The page's title.")] = "",
     platform: Annotated[
@@ -44,7 +45,7 @@ def report(
     from roofline.cli._report import gather
     from roofline.report import render
 
-    explored = data[0].casefold() == EXPLORE and not Path(data[0]).exists()
+    explored = data[0].casefold() == EXPLORE and not exists(data[0])
     if platform and not explored:
         raise OptionError(
             "-p chooses the machines of the page over all machines",

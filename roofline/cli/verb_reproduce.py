@@ -11,6 +11,7 @@ from roofline.cli._groups import command
 from roofline.cli._output import ResultOptions, as_table, say_written
 from roofline.errors import OptionError
 from roofline.number_format import plural
+from roofline.reading import is_file
 from roofline.tables import Record
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def _records(
     file = store or runs
     if file is None:
         return None
-    if not file.is_file():
+    if not is_file(file):
         raise OptionError(
             f"{file} does not exist", repair=f"Make it: roofline campaign run {study.campaign}"
         )

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from roofline.cli._output import OutputOption, emit
+from roofline.cli._output import emit, output_option
 from roofline.errors import check_known
 
 app = typer.Typer(add_completion=False)
@@ -27,7 +27,7 @@ def schema(
         Path | None,
         typer.Option("--all", metavar="FOLDER", help="Write all of them into this folder."),
     ] = None,
-    output: OutputOption = None,
+    output: Annotated[Path | None, output_option("the schema", ".json", ".txt")] = None,
 ) -> None:
     """Print the JSON Schema of what a verb writes with --format json; its $id names the version."""
     from roofline.cli.documents import DOCUMENTS

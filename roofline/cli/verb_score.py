@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from roofline.cli._groups import command
-from roofline.cli._output import OrderOptions, ResultOptions, as_csv, as_table, say_written
+from roofline.cli._output import (
+    OrderOptions,
+    ResultOptions,
+    as_csv,
+    as_table,
+    check_ending,
+    say_written,
+)
 from roofline.cli._predictions import number
 from roofline.errors import own_spelling
 from roofline.number_format import plural
@@ -69,6 +76,7 @@ RowsOption = Annotated[
     Path | None,
     typer.Option(
         "--rows",
+        callback=check_ending("a table of runs", ".csv"),
         metavar="OUT.csv",
         help="Write every run with predicted_fps, low_fps, high_fps, basis.",
     ),

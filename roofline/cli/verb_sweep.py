@@ -18,7 +18,7 @@ from roofline.cli._output import (
     Format,
     FormatOption,
     ResultOptions,
-    check_writable,
+    check_ending,
     check_writable_folder,
     emit,
     say,
@@ -29,6 +29,7 @@ from roofline.compression_flags import compress_by_flags
 from roofline.errors import OptionError, word_repairs_for
 from roofline.labels import labels
 from roofline.number_format import plural
+from roofline.reading import is_file, is_folder
 from roofline.surfaces import Surface
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ app = typer.Typer(add_completion=False)
 LONG = 10_000
 """Predictions from which a sweep says how long it will take before it starts."""
 
+
+_check_file = check_ending("a sweep", ".csv", ".json", ".parquet", ".md", ".txt")
 
 FileArgument = Annotated[
     Path | None,
@@ -96,9 +99,9 @@ def sweep(
         emit(EXAMPLE, None)
         return
     suffix = "" if output is None else output.suffix.lower()
-    in_parts = output is not None and (output.is_dir() or not (suffix or output.is_file()))
+    in_parts = output is not None and (is_folder(output) or not (suffix or is_file(output)))
     if output is not None:
-        (check_writable_folder if in_parts else check_writable)(output)
+        (check_writable_folder if in_parts else _check_file)(output)
     asked, repeated = read_sweep(file).without_repeats()
     if repeated:
         say(f"roofline: {file} repeats {' and '.join(repeated)}; each is predicted once")
@@ -249,9 +252,7 @@ def _networks(names: Sequence[str]) -> tuple[list[Workload], list[str]]:
     found: list[Workload] = []
     for name in names:
         path = Path(name)
-        content = (
-            path.read_bytes() if path.is_file() else f"{name} {roofline.__version__}".encode()
-        )
+        content = path.read_bytes() if is_file(path) else f"{name} {roofline.__version__}".encode()
         digest = hashlib.sha256(content).hexdigest()
         if digest not in counted:
             counted[digest] = load_model(name)

@@ -34,7 +34,7 @@ from roofline.cli._output import (
     as_csv,
     as_table,
     check_drawable,
-    check_writable,
+    check_ending,
     emit,
     say,
 )
@@ -71,7 +71,7 @@ LayersOption = Annotated[
     Path | None,
     typer.Option(
         "--per-layer",
-        callback=check_writable,
+        callback=check_ending("a table of layers", ".csv"),
         metavar="FILE.csv",
         help="Time single kernels too, and write predicted and measured time per layer (for plot layers).",
     ),

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from roofline.errors import PlatformError
+from roofline.reading import is_folder
 
 ENVIRONMENT = "ROOFLINE_PLATFORMS"
 """Environment variable: folders with further platform files, separated as in PATH."""
@@ -31,7 +32,7 @@ def platform_folders() -> list[Path]:
     for text in os.environ.get(ENVIRONMENT, "").split(os.pathsep):
         if text:
             folder = Path(text)
-            if not folder.is_dir():
+            if not is_folder(folder):
                 raise PlatformError(
                     f"{ENVIRONMENT} names {text!r}, which is no folder",
                     repair="Correct the variable",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from roofline.errors import PlatformError, did_you_mean
+from roofline.reading import is_file
 from roofline.spec.folders import FAMILIES, platform_folders
 from roofline.spec.names import KEY_PATTERN, KEY_REPAIR
 from roofline.spec.reading import Content, Document, parse, read_text
@@ -65,7 +66,7 @@ def _file_of(base: str, name: str, folder: Path | None) -> Path:
     folders = [*([folder, folder.parent] if folder is not None else []), *platform_folders()]
     for place in folders:
         for path in (place / FAMILIES / f"{base}.yaml", place / f"{base}.yaml"):
-            if path.is_file() and str(path) != name:
+            if is_file(path) and str(path) != name:
                 return path
     known: dict[str, Path] = {}
     for place in folders:

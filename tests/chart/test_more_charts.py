@@ -584,3 +584,55 @@ def test_lines_of_one_machine_have_its_colour_and_differ_by_dashes():
     lines = [line for line in axes.get_lines() if len(line.get_xdata()) == 2]
     assert {line.get_color() for line in lines} == {machine_colour("tx2:maxn")}
     assert len({line.get_linestyle() for line in lines}) == 2
+
+
+# --- Tables too large to be read ------------------------------------------------------------------
+
+
+def machines_by_networks(machines: int, networks: int):
+    return [
+        {"network": f"net-{n}", "platform": f"machine-{m}", "predicted_fps": 1.0 + m + n}
+        for m in range(machines)
+        for n in range(networks)
+    ]
+
+
+def test_a_large_heatmap_has_colours_alone_and_every_name_beside_them() -> None:
+    chart = charts.get("heatmap").compute(machines_by_networks(40, 30))
+    figure = chart.figure()
+    assert list(figure.axes[0].texts) == []
+    names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert names == [f"machine-{m}" for m in range(40)]
+    (cells,) = [one for one in figure.axes[0].collections if one.get_array() is not None]
+    # The cell of machine 3 and network 5 holds 1 + 3 + 5.
+    assert cells.get_array().reshape(40, 30)[3, 5] == 9
+
+
+@pytest.mark.parametrize(
+    ("kind", "rows"),
+    [
+        ("heatmap", machines_by_networks(1964, 4)),
+        (
+            "requirements",
+            [{"network": f"n{n}", "ops": 1e9, "parameters": 1e6} for n in range(300)],
+        ),
+        (
+            "latency",
+            [
+                {"network": "n", "platform": "m", "batch": b, "latency_ms": b, "predicted_fps": b}
+                for b in range(1, 3000)
+            ],
+        ),
+    ],
+)
+def test_a_figure_that_nobody_could_read_is_refused(kind: str, rows) -> None:
+    chart = charts.get(kind).compute(rows)
+    with pytest.raises(TableError, match=r"cannot be read.*Keep fewer rows"):
+        chart.figure()
+
+
+def test_panels_that_nobody_could_read_are_refused() -> None:
+    rows = machines_by_networks(2, 2)
+    many = [row | {"batch": batch} for batch in range(500) for row in rows]
+    with pytest.raises(TableError, match="cannot be read"):
+        facets(charts.get("heatmap"), many, Options(), "batch").figure()

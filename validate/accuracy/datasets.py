@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from roofline.errors import MissingPackageError, OptionError, TableError, check_known
 from roofline.number_format import plural
-from roofline.reading import MAX_INTEGER, check_regular, read_text, whole_number
+from roofline.reading import MAX_INTEGER, check_regular, is_folder, read_text, whole_number
 from roofline.surfaces import argument
 
 Array = NDArray[Any]
@@ -127,7 +127,7 @@ def read_labelled(
         MissingPackageError: Images are given and Pillow is not installed.
     """
     prepared = preparation or Preparation()
-    if path.is_dir():
+    if is_folder(path):
         return _folder(path, labels, layout, prepared)
     if prepared.resize is not None:
         raise OptionError(

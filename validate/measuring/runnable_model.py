@@ -19,6 +19,7 @@ from roofline.graph.reading.declared import declare, dimensions
 from roofline.graph.reading.read import check_file
 from roofline.graph.reading.reads import rename_reads
 from roofline.node import Array
+from roofline.reading import is_file
 from roofline.surfaces import BATCH
 from roofline.validate.measuring.decoder_model import Stage, stage_inputs
 from roofline.validate.measuring.random_weights import fill, random_input
@@ -82,7 +83,7 @@ def make_runnable(
     values |= given
     place = folder / "models" / hashlib.sha256(identity.encode()).hexdigest()[:24]
     path, inputs = place / "model.onnx", place / "inputs.npz"
-    parent = Path(model).parent if Path(model).is_file() else None
+    parent = Path(model).parent if is_file(model) else None
     datatype = _datatype(proto)
     filled = fill(proto, seed=seed, folder=parent)
     if parent is not None:

@@ -174,7 +174,7 @@ def export(measurements: Iterable[Measurement], path: Path) -> Iterator[bytes]:
         OptionError: The name ends in nothing known.
         MissingPackageError: A package is missing for Parquet; raised when the first part is asked for.
     """
-    writer = WRITERS.get(path.suffix)
+    writer = WRITERS.get(path.suffix.lower())
     if writer is None:
         hint = did_you_mean(path.suffix, WRITERS) or f"End it in {', '.join(WRITERS)}"
         raise OptionError(f"records cannot be written as {path.name!r}", repair=hint)

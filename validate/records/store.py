@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from roofline.errors import StoreError
+from roofline.reading import exists, is_file
 from roofline.user_folders import MOVE_DATA, data_folder
 from roofline.validate.records.packing import pack, unpack
 from roofline.validate.records.record import Measurement
@@ -65,7 +66,7 @@ def reading(path: Path | None, *, absent_ok: bool = False) -> Generator[Store]:
         StoreError: A store that is named does not exist, or it cannot be read.
     """
     chosen = path or default_store()
-    absent = (path is None or absent_ok) and not chosen.exists()
+    absent = (path is None or absent_ok) and not exists(chosen)
     with Store(_IN_MEMORY) if absent else Store(chosen, writable=False) as store:
         yield store
 
@@ -87,9 +88,9 @@ class Store:
         self._told: set[int] = set()
         self._log = path.with_name(f"{path.name}-wal")
         self._logged_by_reading = not writable and not self._log.exists()
-        if path.exists() and not path.is_file():
+        if exists(path) and not is_file(path):
             raise StoreError(f"{path} is no record store, but no file at all")
-        if not writable and not path.exists():
+        if not writable and not exists(path):
             raise StoreError(
                 f"there is no record store {path}",
                 repair="Check its name; roofline measure and roofline import make one",

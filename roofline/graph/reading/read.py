@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from roofline.errors import ModelError, did_you_mean
 from roofline.graph.reading.messages import model_class
 from roofline.graph.reading.wire import skim
+from roofline.reading import exists, is_file, is_folder
 
 if TYPE_CHECKING:
     import onnx
@@ -49,9 +50,9 @@ def check_file(path: Path) -> Path:
     Raises:
         ModelError: It is a folder, something else, or absent; files with a similar name are named.
     """
-    if path.is_file():
+    if is_file(path):
         return path
-    if path.is_dir():
+    if is_folder(path):
         inside = [name for name in ("config.json", *_models_in(path)) if (path / name).is_file()]
         raise ModelError(
             f"{path} is a folder, not an ONNX file",
@@ -59,7 +60,7 @@ def check_file(path: Path) -> Path:
             if inside
             else "Give the path of a file",
         )
-    if path.exists():
+    if exists(path):
         raise ModelError(f"{path} is no regular file", repair="Give the path of an ONNX file")
     hint = did_you_mean(path.name, _models_in(path.parent)) or "Check the path"
     raise ModelError(f"there is no file {str(path)!r}", repair=hint)

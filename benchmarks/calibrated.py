@@ -47,12 +47,11 @@ from roofline.temporary import temporary_folder
 from roofline.validate.calibration.calibrate import Roofs, calibrate
 from roofline.validate.calibration.fitting import fit_profile
 from roofline.validate.calibration.microbenchmarks import ProbeTimes, Rounds, Times
-from roofline.validate.calibration.probe_timing import watch
+from roofline.validate.calibration.probe_timing import run_request, watch
 from roofline.validate.calibration.probes import probes
 from roofline.validate.calibration.steadiness import Burst, Step, sampled
 from roofline.validate.measuring.backend import Artifact, Request, backends
 from roofline.validate.measuring.environment import cpu_name, package_version
-from roofline.validate.records.request import RunRequest
 
 LISTS = Path(__file__).parent / "networks"
 ROOFS_S = 10.0
@@ -154,7 +153,7 @@ def step_of(network: Network, name: str, threads: int) -> Step:
     """Return what runs a network once with a backend, warm."""
     backend = backends.get(name)
     with temporary_folder() as folder:
-        job = RunRequest(network.name, name, threads=threads)
+        job = run_request(network.name, name, threads)
         asked = Request(job, network.path, folder, fresh=False, in_turn=True)
         as_it_is = backend.capabilities.loads_models
         made = Artifact(network.path) if as_it_is else backend.prepare(asked, tell_nobody)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from roofline.layer import Layer
 
@@ -28,19 +28,16 @@ def is_product(layer: Layer) -> bool:
     return "Conv" in layer.op_type or layer.op_type in ("MatMul", "Gemm", "FusedMatMul")
 
 
-def pattern_of(
-    members: Sequence[Layer], anchor: Layer, among: Collection[str] = tuple(NEEDED)
-) -> tuple[str, tuple[Layer, ...]] | None:
+def pattern_of(members: Sequence[Layer], anchor: Layer) -> tuple[str, tuple[Layer, ...]] | None:
     """Return the pattern in a fused group and the layers that are part of it; None where there is none.
 
     Args:
         members: The layers of the group, in order.
         anchor: The one that does its main work; a convolution or a product is part of no pattern.
-        among: The patterns that are looked for.
     """
     own = [each for each in members if each is not anchor or not is_product(anchor)]
     names = {each.op_type for each in own}
     for name, needed in NEEDED.items():
-        if name in among and needed <= names:
+        if needed <= names:
             return name, tuple(each for each in own if each.op_type in TAKEN[name])
     return None

@@ -12,7 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from roofline.layer import Layer
-from roofline.model._activation_patterns import is_product, pattern_of
+from roofline.model._activation_patterns import is_product
+from roofline.model._group_parts import (
+    NORMALIZED_SUM,
+    QUANTIZED_SOFTMAX,
+    normalized_sums,
+    parts_of,
+    quantized_softmaxes,
+)
 from roofline.model.kinds import works
 from roofline.model.machine_profile import Profile
 from roofline.model.quantized_steps import (
@@ -65,6 +72,10 @@ def steps_of(workload: Workload, profile: Profile) -> tuple[Step, ...] | None:
     absorbed, parts = _absorbed_layers(workload, profile)
     integers = on_integers(workload) if "quantized" in profile.patterns else Integers()
     absorbed = {**absorbed, **dict.fromkeys(integers.around)}
+    if NORMALIZED_SUM in profile.samples:
+        absorbed = {**absorbed, **normalized_sums(workload, absorbed)}
+    if QUANTIZED_SOFTMAX in profile.samples:
+        absorbed = {**absorbed, **quantized_softmaxes(workload)}
     if "clip_quantized" in profile.patterns:
         absorbed = {**absorbed, **dict.fromkeys(clips_before_quantizations(workload))}
     layout = _layout(workload, profile, absorbed, parts, integers.operators)
@@ -184,7 +195,7 @@ def _absorbed_layers(
                 found.update((member.name, None) for member in rest if _rescales(member))
             continue
         is_conv = "Conv" in anchor.op_type
-        pattern = pattern_of(members, anchor, profile.patterns)
+        pattern = parts_of(members, anchor, profile.patterns)
         if pattern is not None:
             name, parts = pattern
             found.update((member.name, None) for member in parts)
@@ -194,9 +205,18 @@ def _absorbed_layers(
             rest = [member for member in rest if member not in parts]
         if not is_product(anchor):
             continue
-        free = profile.absorbed if is_conv else profile.after_product
+        free = profile.absorbed if is_conv else _behind_product(anchor, profile)
         _take(rest, free, found, {tensor.name for tensor in anchor.outputs})
     return found, patterns
+
+
+def _behind_product(anchor: Layer, profile: Profile) -> frozenset[str]:
+    """Return what a matrix product does on its way out; runtimes may do so for one that is written as a ``Gemm``."""
+    if anchor.op_type != "Gemm":
+        return profile.after_product
+    return profile.after_product | {
+        entry.removeprefix("Gemm.") for entry in profile.after_product if entry.startswith("Gemm.")
+    }
 
 
 def _quantizations_beside(workload: Workload) -> dict[str, str | None]:

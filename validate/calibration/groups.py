@@ -17,6 +17,8 @@ from roofline.validate.calibration.measured_probe import MeasuredProbe
 from roofline.validate.calibration.microbenchmarks import Times
 from roofline.workload import Workload
 
+_AFTER = {"MatMul": "product", "Gemm": "Gemm"}
+"""Products behind which something else stands, and what their probes are called."""
 _AS_ONE = 0.75
 """Share of its parts' time up to which a group of operators runs as one."""
 _NO_PACE = 1e-15
@@ -83,7 +85,7 @@ def with_groups(measured: Sequence[MeasuredProbe], known: Profile, times: Times)
     """Return the profile with what matrix products absorb and the groups of operators that run as one."""
     samples = dict(known.samples)
     patterns, after = set[str](), set[str]()
-    plain = times.of.get("after a product: none")
+    plain = {of: times.of.get(f"after a {noun}: none") for of, noun in _AFTER.items()}
     for entry in measured:
         name = entry.probe.about.get("op", "")
         if entry.probe.role == "pattern":
@@ -98,10 +100,17 @@ def with_groups(measured: Sequence[MeasuredProbe], known: Profile, times: Times)
                 kind = f"pattern.{name}"
                 sample = Sample((float(elements),), rate, entry.times.spread)
                 samples[kind] = (*samples.get(kind, ()), sample)
-        elif entry.probe.role == "after" and plain is not None and name != "none":
-            others = [layer for layer in entry.one.layers if layer.op_type != "MatMul"]
+        elif entry.probe.role == "group" and entry.times.copy_s > 0:
+            elements = int(entry.probe.about["elements"])
+            rate = 8 * elements / known.bandwidth / entry.times.copy_s
+            sample = Sample((float(elements),), rate, entry.times.spread)
+            kind = f"group.{name}"
+            samples[kind] = (*samples.get(kind, ()), sample)
+        elif entry.probe.role == "after" and name != "none":
+            bare = plain[entry.probe.of]
+            others = [layer for layer in entry.one.layers if layer.op_type != entry.probe.of]
             alone = sum(_estimated_s(layer, known) for layer in others)
-            if entry.times.copy_s - plain.copy_s < FREE * alone:
+            if bare is not None and entry.times.copy_s - bare.copy_s < FREE * alone:
                 after.add(entry.probe.about["form"])
     return replace(
         known, samples=samples, patterns=frozenset(patterns), after_product=frozenset(after)

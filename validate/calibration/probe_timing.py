@@ -108,7 +108,7 @@ def _step(name: str, threads: int, probe: Probe, copies: int) -> Step:
     with temporary_folder() as folder:
         path = folder / "probe.onnx"
         path.write_bytes(content)
-        job = RunRequest("probe", name, threads=threads, batch=1)
+        job = run_request("probe", name, threads, batch=1)
         request = Request(job, path, folder, fresh=False, in_turn=True)
         as_it_is = backend.capabilities.loads_models
         made = Artifact(path) if as_it_is else backend.prepare(request, tell_nobody)
@@ -117,6 +117,11 @@ def _step(name: str, threads: int, probe: Probe, copies: int) -> Step:
     for _ in range(_WARM_UP):
         session.step()
     return session.step
+
+
+def run_request(network: str, backend: str, threads: int, batch: int = 0) -> RunRequest:
+    """Return the request of a run as the model is written; a backend that compiles is told its operands' datatype."""
+    return RunRequest(network, backend, datatype="fp32", threads=threads, batch=batch)
 
 
 def probe_inputs(content: bytes) -> Mapping[str, tuple[int, ...]]:

@@ -12,6 +12,7 @@ from roofline.validate.calibration.probes.graph import (
     branches,
     chain,
     convolution,
+    half_chain,
     in_turn,
     pick,
     pool,
@@ -33,6 +34,7 @@ def convolutions() -> list[Probe]:
         *_of_items(),
         *_depthwise_along_a_line(),
         *_transposed_probes(),
+        *_half_probes(),
     ]
 
 
@@ -176,6 +178,17 @@ def _depthwise_along_a_line() -> Iterator[Probe]:
     for channels, size, kernel, copies in ((64, 512, 7, 5), (256, 64, 3, 8)):
         step = convolution(channels, channels, kernel, flat=True, groups=channels)
         yield _line(f"1-D depthwise {channels} {kernel} at {size}", channels, size, step, copies)
+
+
+def _half_probes() -> Iterator[Probe]:
+    """Yield convolutions in half precision, which a runtime without such kernels computes in single precision."""
+    for channels, size, kernel, groups, copies in (
+        (64, 52, 3, 1, 1), (256, 13, 3, 1, 1), (512, 6, 3, 1, 1), (64, 28, 1, 1, 3), (256, 14, 1, 1, 2),
+        (64, 28, 3, 64, 3),
+    ):  # fmt: skip
+        step = convolution(channels, channels, kernel, groups=groups, dtype="float16")
+        name = f"fp16 conv {channels} {kernel}x{kernel}/{groups} at {size}"
+        yield Probe(name, half_chain((1, channels, size, size), step), copies, "Conv")
 
 
 def _transposed_probes() -> Iterator[Probe]:

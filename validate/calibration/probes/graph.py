@@ -154,6 +154,11 @@ def chain(
     return build
 
 
+def half_chain(shape: Sequence[int], step: Step) -> Callable[[int], bytes]:
+    """Return a builder of a chain in half precision, between a value in single precision and its result in it."""
+    return chain(shape, step, tail=unary("Cast", to=1), head=unary("Cast", to=10))
+
+
 _LARGE = 1 << 15
 """Elements of an input from which what is added to use a result up costs nothing beside it."""
 
@@ -212,13 +217,14 @@ def convolution(
     stride: int = 1,
     flat: bool = False,
     width: int = 0,
+    dtype: str = "float32",
 ) -> Step:
     """Return a step that convolves, "same" padding; ``width`` is of a kernel that is no square."""
     sizes = (kernel,) if flat else (kernel, width or kernel)
 
     def step(graph: Graph, value: str) -> str:
-        weight = graph.weight(outer, inner // groups, *sizes)
-        bias = graph.weight(outer)
+        weight = graph.weight(outer, inner // groups, *sizes, dtype=dtype)
+        bias = graph.weight(outer, dtype=dtype)
         pads = [size // 2 for size in sizes] * 2
         if kernel % 2 == 0:
             pads = [kernel // 2 - 1] * len(sizes) + [kernel // 2] * len(sizes)
@@ -273,11 +279,11 @@ def view_as(shape: Sequence[int]) -> Step:
     )
 
 
-def linear_layer(inner: int, columns: int, bias: bool = False) -> Step:
+def linear_layer(inner: int, columns: int, bias: bool = False, dtype: str = "float32") -> Step:
     """Return a step that multiplies by a stored matrix, and adds a bias if asked for."""
 
     def step(graph: Graph, value: str) -> str:
-        made = graph.call("MatMul", value, graph.weight(inner, columns))
+        made = graph.call("MatMul", value, graph.weight(inner, columns, dtype=dtype))
         return graph.call("Add", made, graph.weight(columns)) if bias else made
 
     return step

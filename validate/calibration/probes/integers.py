@@ -38,6 +38,9 @@ def _linear() -> Iterator[Probe]:
         shape, size = (1, rows, inner), f"{rows}x{inner}x{columns}"
         yield Probe(f"dynamic {size}", chain(shape, dynamic), copies, "MatMulInteger")
         yield Probe(f"static {size}", _quantized_chain(shape, static), copies, "QLinearMatMul")
+    for heads, size, depth, copies in ((12, 64, 32, 3), (4, 197, 64, 2), (6, 400, 64, 1)):
+        builder = _static_batched(heads, size, depth)
+        yield Probe(f"static batched {heads}x{size}x{depth}", builder, copies, "QLinearMatMul")
     for rows, inner, columns, copies in ((1024, 512, 1, 4), (64, 512, 15, 8), (64, 512, 512, 4)):
         builder = branches((1, rows, inner), _dynamic_linear(inner, columns))
         yield Probe(f"dynamic {rows}x{inner}x{columns}", builder, copies, "MatMulInteger")
@@ -162,6 +165,28 @@ def _static_linear(inner: int, columns: int) -> Step:
     return step
 
 
+def _static_batched(heads: int, size: int, depth: int) -> Callable[[int], bytes]:
+    """Return pairs of products of two values on integers, as attention has them."""
+
+    def build(count: int) -> bytes:
+        graph = Graph()
+        scale, zero = scale_and_zero(graph)
+
+        def times(left: str, right: str) -> str:
+            return graph.call("QLinearMatMul", left, scale, zero, right, scale, zero, scale, zero)
+
+        value, keys, values = (
+            graph.call("QuantizeLinear", graph.input(1, heads, *shape), scale, zero)
+            for shape in ((size, depth), (depth, size), (size, depth))
+        )
+        for _ in range(count):
+            value = times(times(value, keys), values)
+        graph.output(graph.call("DequantizeLinear", value, scale, zero))
+        return graph.model()
+
+    return build
+
+
 def _static_convolution(
     channels: int, kernel: int, groups: int, *, outer: int = 0, stride: int = 1
 ) -> Step:
@@ -235,6 +260,17 @@ def chain_around(channels: int, size: int) -> Callable[[int], bytes]:
         return graph.call("QuantizeLinear", made, scale, zero)
 
     return _quantized_chain((1, channels, size, size), step)
+
+
+def softmax_chain(*shape: int) -> Callable[[int], bytes]:
+    """Return a chain of softmax functions that stand between a dequantization and a quantization."""
+
+    def step(graph: Graph, value: str) -> str:
+        scale, zero = scale_and_zero(graph)
+        made = graph.call("Softmax", graph.call("DequantizeLinear", value, scale, zero), axis=-1)
+        return graph.call("QuantizeLinear", made, scale, zero)
+
+    return _quantized_chain(shape, step)
 
 
 def clipped_chain(channels: int, size: int) -> Callable[[int], bytes]:

@@ -9,6 +9,7 @@ from roofline.validate.calibration.probes.graph import (
     Probe,
     branches,
     chain,
+    half_chain,
     in_turn,
     linear_layer,
 )
@@ -24,7 +25,7 @@ def products() -> list[Probe]:
         (16, 256, 256, 10), (32, 512, 512, 5), (64, 128, 128, 12), (128, 768, 768, 2), (128, 384, 1536, 2),
         (64, 256, 1024, 3),
         (256, 64, 64, 10), (400, 96, 384, 3), (1024, 128, 128, 4), (16, 1024, 4096, 1), (197, 192, 768, 3),
-        (40, 120, 120, 10),
+        (40, 120, 120, 10), (24, 320, 640, 12),
     ):  # fmt: skip
         step = linear_layer(inner, columns)
         if inner != columns:
@@ -59,7 +60,20 @@ def products() -> list[Probe]:
                 "MatMul",
             )
         )
-    return found
+    return [*found, *_half_products()]
+
+
+def _half_products() -> list[Probe]:
+    """Return products in half precision, which a runtime without such kernels computes in single precision."""
+    return [
+        Probe(
+            f"fp16 matmul {rows}x{size}x{size}",
+            half_chain((1, rows, size), linear_layer(size, size, dtype="float16")),
+            copies,
+            "MatMul",
+        )
+        for rows, size, copies in ((1, 1024, 3), (8, 512, 3), (64, 512, 3), (128, 768, 2))
+    ]
 
 
 def _batched_products(copies: int, size: int, depth: int) -> Callable[[int], bytes]:

@@ -34,10 +34,16 @@ def recurrent() -> list[Probe]:
                     branches((steps, 1, width), step),
                       copies, "DynamicQuantizeLSTM")
             )  # fmt: skip
+    # Several items at each step.
+    for width, hidden, steps, items in ((64, 128, 10, 16), (64, 224, 8, 128)):
+        step = _cell("LSTM", 4, width, hidden, 1)
+        name = f"LSTM {width}-{hidden} x1 over {steps} of {items}"
+        found.append(Probe(name, branches((steps, items, width), step), 1, "LSTM"))
     # States whose weights fit no near cache, in integers either.
-    step = _quantized_cell(256, 768, 1)
-    name = "DynamicQuantizeLSTM 256-768 x1 over 20"
-    found.append(Probe(name, branches((20, 1, 256), step), 2, "DynamicQuantizeLSTM"))
+    for width, hidden, steps in ((256, 768, 20), (512, 512, 10)):
+        step = _quantized_cell(width, hidden, 1)
+        name = f"DynamicQuantizeLSTM {width}-{hidden} x1 over {steps}"
+        found.append(Probe(name, branches((steps, 1, width), step), 2, "DynamicQuantizeLSTM"))
     return found
 
 

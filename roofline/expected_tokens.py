@@ -243,11 +243,11 @@ def _row(
             latency = ttft[0] + (tokens.new_tokens - 1) * tpot[0]
     if rates is not None:
         intervals["tokens_per_s"] = (rates[2], rates[1])
+    what = f"{rests}, 80 % interval; check it with roofline score"
     return replace(
         bound, model="expected", upper_bound=False, latency_s=latency, intervals=intervals, tokens=changed,
-        basis=(Term("tokens", Basis.PUBLISHED, 1.0),), notes=(
-            *bound.notes, f"expected on {bound.platform}: {rests}, 80 % interval; check it with roofline score",
-        ),
+        basis=(Term("tokens", Basis.PUBLISHED, 1.0),), estimate_of=what,
+        notes=(*bound.notes, f"expected on {bound.platform}: {what}"),
     )  # fmt: skip
 
 

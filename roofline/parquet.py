@@ -85,7 +85,15 @@ def _check_complete(parts: Sequence[Path]) -> None:
 
 def _rows_of(parts: Sequence[Path]) -> list[dict[str, Any]]:
     """Return the rows of files, counted before any is read."""
-    total = sum(_read(part, _count) for part in parts)
+    heads = [_read(part, _head) for part in parts]
+    for part, (_, names) in zip(parts, heads, strict=True):
+        if other := sorted(set(names) ^ set(heads[0][1])):
+            # Rows are told by their number, which says nothing where a whole part is of another table.
+            raise TableError(
+                f"{part} has {'no' if other[0] not in names else 'a'} column {other[0]!r}, unlike {parts[0].name}",
+                repair="Keep the parts of one sweep in a folder",
+            )
+    total = sum(count for count, _ in heads)
     if total > MOST_ROWS:
         raise TableError(
             f"{parts[0]}{' and others hold' if len(parts) > 1 else ' holds'} {plural(total, 'row')}, and at most "
@@ -95,8 +103,9 @@ def _rows_of(parts: Sequence[Path]) -> list[dict[str, Any]]:
     return [row for part in parts for row in _read(part, _rows)]
 
 
-def _count(file: Any) -> int:
-    return file.metadata.num_rows
+def _head(file: Any) -> tuple[int, list[str]]:
+    """Return how many rows a file has, and its columns."""
+    return file.metadata.num_rows, file.schema_arrow.names
 
 
 def _rows(file: Any) -> list[dict[str, Any]]:

@@ -111,7 +111,7 @@ def test_no_file_is_written_under_the_name_of_another_format(
     verb: str, flag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sweep = tmp_path / "asked.yaml"
-    sweep.write_text("networks: [mlp]\nplatforms: [ncs]\n")
+    sweep.write_text("schema_version: 1\nnetworks: [mlp]\nplatforms: [ncs]\n")
     file = tmp_path / "out.xlsx"
     more = [str(sweep)] if verb == "sweep" else []
     code, out, err = answered(capsys, *verb.split(), *more, flag, str(file))

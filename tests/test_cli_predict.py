@@ -474,3 +474,25 @@ def test_two_kinds_of_rates_are_bounds_and_not_estimates(capsys):
     models = ("mlp", "smollm2_135m")
     _, out, _ = run(capsys, "predict", *models, "-p", "tx2:maxn", "-d", "fp16")
     assert "fps and tokens/s of equation1 rows are upper bounds, not estimates" in out
+
+
+@pytest.mark.parametrize("layout", ["predict", "sweep"])
+def test_which_runtime_an_estimate_is_of_stands_below_every_table(capsys, tmp_path, layout):
+    """Hailo-8 has no fp32 unit, so remarks stand first; of each maker's machines the runtime is another."""
+    machines = ["t4", "a100-sxm-80gb", "hailo-8", "i9-13900k"]
+    if layout == "predict":
+        asked = ["-p", ",".join(machines), "-d", "int8,fp32", "--model", "expected"]
+        code, out, _ = run(capsys, "predict", "resnet50", *asked)
+    else:
+        file = tmp_path / "asked.yaml"
+        file.write_text(
+            f"schema_version: 1\nnetworks: [resnet50]\nplatforms: [{', '.join(machines)}]\n"
+            "datatypes: [int8, fp32]\nmodel: expected\n"
+        )
+        code, out, _ = run(capsys, "sweep", str(file), "--format", "table")
+    assert code == 0
+    stated = [line for line in out.splitlines() if line.startswith("  expected on ")]
+    for machine, runtime in (("t4", "trt"), ("a100-sxm-80gb", "trt"), ("hailo-8", "hailo")):
+        about = [line for line in stated if machine in line.split(": ")[0]]
+        assert about, machine
+        assert all(line.split(": ")[1].startswith(f"{runtime}, ") for line in about)

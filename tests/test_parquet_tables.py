@@ -64,7 +64,7 @@ def test_what_is_no_parquet_is_said(swept: Path, capsys, verb: tuple[str, ...]) 
         ("noend", whole[:-8]),
     ):
         (swept / name).write_bytes(content)
-        code, out, err = answered(capsys, *verb, str(swept / name), "-o", str(swept / "x.svg"))
+        code, out, err = answered(capsys, *verb, str(swept / name), "-o", str(swept / ("x.svg" if verb[0] == "plot" else "x.html")))
         assert (code, out) == (2, "")
         assert f"{name} cannot be read as Parquet" in err
         assert err.count("\n") == 1
@@ -94,5 +94,24 @@ def test_a_result_is_not_written_under_the_name_of_another_format(
     path = tmp_path / f"out.{ending}"
     code, _, err = answered(capsys, "predict", "cnv", "-p", "t4", "-o", str(path))
     assert code == 2
-    assert "End it in .json, .csv or .md" in err
+    assert "End its name in .json, .csv, .md, .txt" in err
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("renamed", "said"), [("network", "no column 'network'"), ("x", "a column 'note'")]
+)
+def test_a_part_of_another_table_is_named(swept: Path, renamed: str, said: str) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    first = swept / "parts" / "part-00000000.parquet"
+    table = pq.read_table(first).rename_columns({"network": "zoo"} if renamed == "network" else {})
+    if renamed == "x":
+        table = table.append_column("note", pa.array(["mine"] * len(table)))
+    pq.write_table(table, first.with_name("part-00000001.parquet"))
+    for read in (load_rows, read_rows):
+        with pytest.raises(
+            TableError, match=rf"part-00000001.parquet has {said}, unlike part-00000000"
+        ):
+            read(swept / "parts")

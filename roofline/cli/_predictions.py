@@ -126,8 +126,8 @@ def notes_below(predictions: Sequence[Prediction], remarks: Sequence[str] = ()) 
         remarks: What is to be said of these predictions in particular.
 
     Returns:
-        The remarks, and what kind of figure the throughput is; then the conventions, and the command that measures the
-        first prediction.
+        The remarks, what kind of figure the throughput is, and what estimates are of; then the conventions, and the
+        command that measures the first prediction.
     """
     if not predictions:
         return {"remarks": remarks, "notes": [], "explained": []}
@@ -137,7 +137,21 @@ def notes_below(predictions: Sequence[Prediction], remarks: Sequence[str] = ()) 
     command = f"roofline validate {first.network} -p {first.platform} -d {first.datatype}"
     command += f" -b {first.batch}" if first.batch != 1 else ""
     explained = [*stated.values(), f"to measure the first on that machine: {command}"]
-    return {"remarks": remarks, "notes": [kind] if kind else [], "explained": explained}
+    # An estimate is of one runtime: no remark, however many there are, may hide of which.
+    machines: dict[str, list[str]] = {}
+    for entry in predictions:
+        if entry.estimate_of:
+            machines.setdefault(entry.estimate_of, []).append(entry.platform)
+    estimates = [
+        f"expected on {', '.join(dict.fromkeys(names))}: {what}"
+        for what, names in machines.items()
+    ]
+    said = {f"expected on {entry.platform}: {entry.estimate_of}" for entry in predictions}
+    return {
+        "remarks": [remark for remark in remarks if remark not in said],
+        "notes": [kind] * bool(kind) + estimates,
+        "explained": explained,
+    }
 
 
 _TRAFFIC = {

@@ -164,6 +164,8 @@ class Prediction:
     layers: tuple[LayerPrediction, ...] = ()
     notes: tuple[str, ...] = ()
     """Choices made on the way that the reader should know."""
+    estimate_of: str = ""
+    """Of an estimate, what is expected: the runtime, what it rests on and how it is meant, in the words of its note."""
     tokens: Tokens | None = None
     """What it says of a decoder, whose throughput is in tokens and not in items; None for other networks."""
 

@@ -219,6 +219,10 @@ def as_prediction(bound: Prediction, found: Estimate) -> Prediction:
         flight += ", of whose latency nothing is published"
     elif found.in_flight:
         flight += " and latency of one alone"
+    what = (
+        f"{found.runtime}, {found.rests_on}{flight}, 80 % interval, model version {found.version}; "
+        "pre- and post-processing excluded; check it with roofline score"
+    )
     return replace(
         bound,
         upper_bound=False,
@@ -228,11 +232,8 @@ def as_prediction(bound: Prediction, found: Estimate) -> Prediction:
         interval_fps=found.interval_fps,
         intervals={} if ends is None else {"latency_ms": (1e3 * ends[0], 1e3 * ends[1])},
         basis=tuple(Term(name, Basis(found.basis), share) for name, share in found.shares.items()),
-        notes=(
-            *bound.notes,
-            f"expected on {bound.platform}: {found.runtime}, {found.rests_on}{flight}, 80 % interval, model version "
-            f"{found.version}; pre- and post-processing excluded; check it with roofline score",
-        ),
+        estimate_of=what,
+        notes=(*bound.notes, f"expected on {bound.platform}: {what}"),
     )
 
 

@@ -46,10 +46,11 @@ def expected_speedups() -> Table:
 
 def achieved_shares() -> Table:
     """List the printed shares of the expected speed-ups; they are measurements on machines that are not here."""
-    why = "measured with tuned programs on that machine; here the printed share serves as evidence"
     cells: list[Cell] = []
     for row in table("dlas_achieved"):
-        place = f"{row['dataset']}, {row['platform']}, {'tuned' if row['tuned'] == 'yes' else 'untuned'}"
+        programs = "tuned" if row["tuned"] == "yes" else "untuned"
+        why = f"measured with {programs} programs on that machine; here the printed share serves as evidence"
+        place = f"{row['dataset']}, {row['platform']}, {programs}"
         reason = f"{row['flag']}; {why}" if row["flag"] else why
         name = f"{place}, {row['technique']}"
         cells.append(Cell(name, row["achieved_percent"], None, agrees=False, why=reason))

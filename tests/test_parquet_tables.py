@@ -64,7 +64,13 @@ def test_what_is_no_parquet_is_said(swept: Path, capsys, verb: tuple[str, ...]) 
         ("noend", whole[:-8]),
     ):
         (swept / name).write_bytes(content)
-        code, out, err = answered(capsys, *verb, str(swept / name), "-o", str(swept / ("x.svg" if verb[0] == "plot" else "x.html")))
+        code, out, err = answered(
+            capsys,
+            *verb,
+            str(swept / name),
+            "-o",
+            str(swept / ("x.svg" if verb[0] == "plot" else "x.html")),
+        )
         assert (code, out) == (2, "")
         assert f"{name} cannot be read as Parquet" in err
         assert err.count("\n") == 1

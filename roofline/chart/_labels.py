@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from roofline.chart._axes import Drawing
 
@@ -29,7 +29,7 @@ def place_labels(
     prefer: Sequence[Sequence[tuple[int, int]]] = (),
     reach: float = _DISTANCES[-1],
 ) -> int:
-    """Write a label beside each point where it covers no other label and no point.
+    """Write a label beside each point where it covers no point and no other label or text, nor its leader crosses one.
 
     The limits of the axes must be final. A label that finds no free place is left out.
 
@@ -52,6 +52,7 @@ def place_labels(
     # The layout has to be settled before data coordinates mean anything on paper.
     figure.draw_without_rendering()
     page = _Page(ax.get_window_extent(), figure.dpi / 72, fontsize)
+    page.keep(text.get_window_extent().extents for text in ax.texts)
     marks = [tuple(ax.transData.transform(point)) for point in (*points, *avoid)]
     page.taken += [page.around(mark, 4) for mark in marks]
     left_out = 0
@@ -71,7 +72,7 @@ def place_labels(
             text, point, xytext=(dx, dy), textcoords="offset points", fontsize=fontsize, color=colour,
             ha="left" if dx > 0 else "right" if dx < 0 else "center",
             va="bottom" if dy > 0 else "top" if dy < 0 else "center",
-            arrowprops={"arrowstyle": "-", "color": "#BBBBBB", "lw": 0.5} if _is_far((dx, dy)) else None,
+            arrowprops=_leader_look((dx, dy)) if _is_far((dx, dy)) else None,
         )  # fmt: skip
         note.set_in_layout(False)
     return left_out
@@ -91,6 +92,12 @@ class _Page:
         self.taken: list[Box] = []
         """Boxes that no label may cover: points, labels, and the lines that lead to labels."""
         self._labels: list[Box] = []
+
+    def keep(self, texts: Iterable[Box]) -> None:
+        """Keep labels and their leaders off texts that stand already."""
+        standing = [(left, bottom, right, top) for left, bottom, right, top in texts]
+        self.taken += standing
+        self._labels += standing
 
     def around(self, place: Point, points: float) -> Box:
         """Return the box that reaches so many points to each side of a place."""
@@ -171,6 +178,12 @@ def _any_touch(some: Sequence[Box], others: Sequence[Box]) -> bool:
         for one in some
         for other in others
     )
+
+
+def _leader_look(way: Point) -> dict[str, object]:
+    """Return how a leader is drawn: to the corner of its label that was looked at, not to the middle of the text."""
+    corner = tuple(0.0 if step > 0 else 1.0 if step < 0 else 0.5 for step in way)
+    return {"arrowstyle": "-", "color": "#BBBBBB", "lw": 0.5, "relpos": corner}
 
 
 def _is_far(way: Point) -> bool:

@@ -636,3 +636,42 @@ def test_panels_that_nobody_could_read_are_refused() -> None:
     many = [row | {"batch": batch} for batch in range(500) for row in rows]
     with pytest.raises(TableError, match="cannot be read"):
         facets(charts.get("heatmap"), many, Options(), "batch").figure()
+
+
+# --- Leaders --------------------------------------------------------------------------------------
+
+
+def crossed(figure) -> list[tuple[str, str]]:
+    """Return the labels whose leader crosses another text, each with that text."""
+    figure.draw_without_rendering()
+    texts = [text for text in figure.axes[0].texts if text.get_text().strip()]
+    return [
+        (label.get_text(), other.get_text())
+        for label in texts
+        if getattr(label, "arrow_patch", None) is not None
+        for other in texts
+        if other is not label
+        and label.arrow_patch.get_path()
+        .transformed(label.arrow_patch.get_transform())
+        .intersects_bbox(Text.get_window_extent(other), filled=False)
+    ]
+
+
+@pytest.mark.parametrize("apart", [1.05, 1.1, 1.2])
+@pytest.mark.parametrize("count", [2, 4, 6])
+def test_no_leader_crosses_a_label_under_a_roof(apart: float, count: int) -> None:
+    """The networks of the demo lie side by side under the flat roof: their names lead away over one another."""
+    names = ["mobilenet_v1", "light_resnet50", "efficientnet_b0", "tiny_yolo", "vgg16", "cnv_12_5"]
+    places = [67 * apart**place for place in range(count)]
+    rows = [
+        {
+            "platform": "this-machine", "datatype": "fp32", "peak_op_s": 3.56e11, "bandwidth_b_s": 3.01e10,
+            "network": name, "intensity": place, "performance_op_s": 3.56e11, "ops": 1e9, "measured_fps": 280,
+        }
+        for place, name in zip([0.5, 19.3, *places], ["mlp", "cnv", *names], strict=False)
+    ]  # fmt: skip
+    figure = roofline(rows).figure()
+    drawn = {text.get_text().replace("\n", " ") for text in figure.axes[0].texts}
+    assert len(drawn & set(names)) >= min(count, 4)
+    assert crossed(figure) == []
+    assert overlapping(figure) == []

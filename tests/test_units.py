@@ -72,7 +72,11 @@ def test_a_bound_by_arithmetic_that_may_be_rounded_is_no_upper_bound(
 def test_sweeps_of_batches_say_the_same_of_strictness() -> None:
     machine, batches = roofline.platform("rtx-4090"), [1, 8, 512]
     rows = roofline.sweep(
-        ["resnet50"], [machine], datatypes=["q4_k_m"], batches=batches, model="equation1"
+        [roofline.load("mobilenet_v2")],
+        [machine],
+        datatypes=["q4_k_m"],
+        batches=batches,
+        model="equation1",
     ).predictions
     ridge = machine.ridge("fp16")
     assert [row.upper_bound for row in rows] == [row.intensity <= ridge for row in rows]

@@ -1,7 +1,8 @@
-"""Fits the laws of decoders that are shipped, from tables of public runs.
+"""Fits the laws of decoders that are shipped, from tables of public runs, and prints how far off they are left out.
 
     python benchmarks/fit_decoders.py llm_local.csv llm.csv
 
+Runs that people report of further machines (`validate/evidence/reported_tokens.csv`) are added to those of one user.
 Tables: columns machine, host, model, weight_format, weight_gb, phase, tokens_per_s, bandwidth_gb_s, fp16_peak_op_s of
 single-user runs; backend, model, system, precision, lengths, concurrency, tp_size, tpot_ms, ttft_ms of served ones.
 """
@@ -14,19 +15,39 @@ from pathlib import Path
 import roofline
 from roofline.model.decoder_laws import NAME, FittedLaw, to_document
 from roofline.validate.evidence.decoder_fit import fit_laws
-from roofline.validate.evidence.decoder_rows import decoder_table
+from roofline.validate.evidence.decoder_rows import Table, decoder_table, join_tables
+from roofline.validate.evidence.decoder_score import predict_table, summary
 from roofline.validate.evidence.forms import read_source
+from roofline.validate.evidence.single_user import RUNS
 
 
 def main() -> None:
     """Write the file of laws into the package."""
     laws: dict[str, FittedLaw] = {}
     for path in map(Path, sys.argv[1:]):
-        laws |= fit_laws(decoder_table(read_source(path)))
+        table = decoder_table(read_source(path))
+        if not table.many:
+            table = join_tables(table, decoder_table(read_source(RUNS)))
+            print_left_out(table)
+        laws |= fit_laws(table)
     target = Path(roofline.__file__).parent / "model" / NAME
     target.write_text(to_document(laws), encoding="utf-8")
     for name, law in laws.items():
         print(f"{name}: {law.runs} runs of {len(law.known)}, widths {law.widths}")
+
+
+def print_left_out(table: Table) -> None:
+    """Print the scores of laws that were fitted without the machine of each run, by quantity and by class."""
+    scores = summary(
+        table, predict_table(table, leave="silicon"), model="expected", leave="silicon"
+    )
+    print("| runs | n | machines | over machines | rows | in 80 % interval | high / low |")
+    print("|---|---|---|---|---|---|---|")
+    for name, part in {**scores["by_quantity"], **scores.get("by_class", {})}.items():
+        print(
+            f"| {name} | {part['n']} | {part['machines']} | {part['factor_machines']:.2f} | {part['factor_rows']:.2f} "
+            f"| {part['coverage']:.0%} | {part['width']:.2f} |"
+        )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """What public runs let one expect of a decoder on a machine: times with an 80 % interval, beside the bound.
 
-Graphics cards, desktops, Apple chips and processors have runs of one user (llama.cpp); data-centre cards with stacked
-memory have runs of many (vLLM, SGLang, TensorRT-LLM). Where neither fits what is asked there is no estimate.
+Graphics cards, desktops, boards, Apple chips and processors have runs of one user (llama.cpp, and what makers of neural
+processors run); data-centre cards with stacked memory have runs of many (vLLM, SGLang, TensorRT-LLM) and, in formats of
+llama.cpp, of one. Where none fits what is asked there is no estimate.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from roofline.model import Basis, Prediction, Term
+from roofline.model import Basis, Prediction, Term, choose_unit
 from roofline.model._tokens import answer_rate, answer_step
 from roofline.model.decoder_laws import Figure, LawRun, shipped_laws
 from roofline.model.sum_law import Runs
@@ -32,6 +33,16 @@ MOST_QUEUED = 16
 """Requests up to which the time to the first token is estimated; beyond, queues decide."""
 
 _VENDORS = {"nvidia": "gpu_nvidia", "amd": "gpu_amd", "intel": "gpu_intel"}
+_HOST_MEMORY = ("LPDDR", "DDR")
+"""Kinds of memory that processors have, by which a graphics unit shares that of its host."""
+_BOARDS = ("edge", "phone")
+"""Segments whose processors are small."""
+_VECTOR = frozenset({"apple", "unified", "gpu_board", "gpu_dc", *_VENDORS.values()})
+"""Classes whose vector units unpack weights at each token; for others a term of it foretold machines no better."""
+LAYERS = 32
+"""Layers of a decoder of 8 billion parameters, by which those of others are counted."""
+PIECE = 512
+"""Positions of a prompt that llama.cpp computes at once (`n_ubatch`): weights are read once for each such piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,10 @@ class Parts:
     positions: int
     """Of the prompt."""
     layers: int
+    unpacking: float = 0.0
+    """A step's arithmetic by vector units (`unpacking_peak`); 0 where the class has none."""
+    weights: float = 0.0
+    """The weights of a prompt by the outermost memory, once."""
     mixed: float | None = None
     """A step with its share of prompts mixed into it, by which no run is faster; None where the bound's row has it."""
 
@@ -61,10 +76,26 @@ def class_of(platform: Platform) -> str | None:
     if platform.kind == "gpu":
         if platform.segment == "data centre" and platform.bandwidth >= STACKED:
             return "served" if vendor == "nvidia" else None
+        if platform.memories[0].name.startswith(_HOST_MEMORY):
+            return "gpu_board" if platform.segment in _BOARDS else "unified"
         return _VENDORS.get(vendor)
     if platform.kind == "cpu":
-        return "cpu_arm" if platform.segment in {"edge", "phone"} else "cpu"
-    return None
+        return "cpu_arm" if platform.segment in _BOARDS else "cpu"
+    return "npu" if platform.kind == "npu" and platform.segment != "data centre" else None
+
+
+def alone_class(platform: Platform) -> str | None:
+    """Return the class of a machine among runs of one user in formats of llama.cpp; None where there are none."""
+    kind = class_of(platform)
+    return "gpu_dc" if kind == "served" else kind
+
+
+def unpacking_peak(platform: Platform) -> float | None:
+    """Return OP/s of the vector units that unpack weights as they are read; None for classes without such a term."""
+    if alone_class(platform) not in _VECTOR:
+        return None
+    unit = "fp32" if platform.has("fp32") else choose_unit(platform, "w4a16")[0]
+    return platform.peak(unit)
 
 
 def estimate_beside(
@@ -147,7 +178,7 @@ def _laws_of(bound: Prediction, platform: Platform, parts: Parts) -> _Laws | Non
     of = (bound.network, bound.datatype)
     series = tokens.spread == "series" and tokens.devices > 1
     first = None
-    if kind == "served" and not series:
+    if kind == "served" and not series and not _is_alone(bound, tokens):
         # While a request writes its tokens, each of the others has its prompt answered once.
         share = (
             0.0 if parts.prompt is None else (bound.batch - 1) / tokens.new_tokens * parts.prompt
@@ -166,16 +197,35 @@ def _laws_of(bound: Prediction, platform: Platform, parts: Parts) -> _Laws | Non
             )
         rests = "served runs on H100, B200 and GB200 (vLLM, SGLang, TensorRT-LLM)"
         return _Laws(token, first, 1, rests, shows_first)
-    if kind == "served" or bound.batch > 1 or (tokens.devices > 1 and not series):
-        # No public runs are of stacked memory behind one another, nor of others with several requests.
+    if kind == "served":
+        # No public runs are of stacked memory behind one another.
+        kind = "gpu_dc" if _is_alone(bound, tokens) else None
+    if kind is None or bound.batch > 1 or (tokens.devices > 1 and not series):
+        # Nor of several requests on other machines.
         return None
     bits = precision(bound.datatype).weight_bits
     groups = {"class": kind, "format": "16 bit" if bits >= 16 else "packed"}
-    token = _law_run("decode", kind, of, groups, work=parts.step_bytes, floor=1.0, host=0.0)
+    token = _law_run(
+        "decode", kind, of, groups, work=parts.step_bytes, unpacking=parts.unpacking,
+        floor=parts.layers / LAYERS, host=0.0,
+    )  # fmt: skip
     if parts.prompt is not None:
-        each = parts.prompt / parts.positions
-        first = _law_run("prefill", kind, of, groups, work=each, floor=1.0, host=0.0)
-    return _Laws(token, first, parts.positions, "runs of one user on 37 machines (llama.cpp)")
+        first = _law_run(
+            "prefill", kind, of, groups, work=parts.prompt / parts.positions,
+            weights=parts.weights / min(parts.positions, PIECE), floor=1.0, host=0.0,
+        )  # fmt: skip
+    machines = len(shipped_laws()["decode"].known)
+    return _Laws(
+        token,
+        first,
+        parts.positions,
+        f"runs of one user on {machines} machines (llama.cpp and its like)",
+    )
+
+
+def _is_alone(bound: Prediction, tokens: Tokens) -> bool:
+    """Whether one user runs a file of llama.cpp on one card, which servers of many requests do not."""
+    return bound.batch == 1 and tokens.devices == 1 and precision(bound.datatype).rounded != ""
 
 
 def _law_run(

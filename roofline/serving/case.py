@@ -9,7 +9,7 @@ from roofline._sweep import Omission
 from roofline.decoding.memory import Memory
 from roofline.decoding.phases import Decoding
 from roofline.decoding.request import CONTEXT, Phase, Request, Spread
-from roofline.expected_tokens import Parts
+from roofline.expected_tokens import Parts, unpacking_peak
 from roofline.model import Prediction
 from roofline.model._tokens import Tokens, answer_rate
 from roofline.number_format import number, plural
@@ -155,7 +155,7 @@ class ServingCase:
 
     def parts(self) -> Parts:
         """Return what estimates need of the phases, at the bound."""
-        ask, prompt = self.request, self.prompt
+        ask, prompt, vector = self.request, self.prompt, unpacking_peak(self.platform)
         return Parts(
             self._shared(self.step, self.batch, ask.context),
             self.step.bytes / self.step.bandwidth,
@@ -163,7 +163,9 @@ class ServingCase:
             self._reduction_time(self.step, self.batch) if ask.devices > 1 else 0.0,
             ask.context * (self.batch if ask.phase is Phase.PREFILL else 1),
             self.decoder.roles.layers,
-            self._mixing_time(),
+            unpacking=0.0 if vector is None else self.step.ops / vector,
+            weights=0.0 if prompt is None else self.memory.weights / self.platform.bandwidth,
+            mixed=self._mixing_time(),
         )
 
     def _shared(self, part: Prediction, requests: int, past: int) -> float:

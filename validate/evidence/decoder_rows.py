@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -124,6 +125,13 @@ class Table:
             if (phase is not None if self.many else phase == quantity)
         ]
         return QuantityRows(quantity, tuple(places), tuple(self.rows[place] for place in places))
+
+
+def join_tables(*tables: Table) -> Table:
+    """Return the rows of tables of one kind as one, with a digest of them all."""
+    rows = tuple(row for table in tables for row in table.rows)
+    digest = hashlib.sha256("".join(table.sha256 for table in tables).encode())
+    return Table(rows, tables[0].many, digest.hexdigest())
 
 
 def decoder_table(source: Source) -> Table:

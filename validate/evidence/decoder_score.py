@@ -162,7 +162,7 @@ def summary(
     """Return the score as plain data: of each quantity, and of the first by class, machine and model."""
     head: ScoreHead = {
         "model": model,
-        "model_version": "decoders 2",
+        "model_version": "decoders 3",
         "leave": leave,
         "evidence": {"sha256": table.sha256, "runs": len(table.rows)},
         "conventions": {

@@ -358,7 +358,7 @@ def test_figures_of_a_machine_correct_what_is_advised_of_it(capsys, tmp_path):
 def test_a_measured_rate_of_a_decoder_corrects_what_is_advised(capsys, tmp_path):
     table = tmp_path / "runs.csv"
     table.write_text(
-        "machine,network,datatype,phase,context,tokens_per_s\nrtx-4090,smollm2_135m,fp16,decode,512,300\n"
+        "machine,network,datatype,phase,context,tokens_per_s\nrtx-4090,smollm2_135m,fp16,decode,512,220\n"
     )
     asked = ("smollm2_135m", "--min-tokens-per-s", "10", "-d", "fp16", "-p", "rtx-4090,rtx-3090",
              "--phase", "decode", "--context", "512", "--format", "json")  # fmt: skip
@@ -369,8 +369,8 @@ def test_a_measured_rate_of_a_decoder_corrects_what_is_advised(capsys, tmp_path)
         }
         for more in ((), ("--evidence", str(table)))
     )
-    assert plain["rtx-4090"]["low_tokens_per_s"] > 320
-    assert 250 < told["rtx-4090"]["expected_tokens_per_s"] < 350
+    assert plain["rtx-4090"]["low_tokens_per_s"] > 250
+    assert 190 < told["rtx-4090"]["expected_tokens_per_s"] < 250
     assert plain["rtx-3090"] == told["rtx-3090"]
 
 
@@ -453,7 +453,7 @@ def test_a_decoder_takes_the_fewest_devices_that_do():
 def test_cards_of_one_user_have_layers_in_series_and_rates_of_tokens_their_own_columns():
     found = decoder("llama31_70b")
     asked = Request(context=1024, new_tokens=128, defaults=frozenset({"spread"}))
-    wish = Wish(fps=10)
+    wish = Wish(fps=13)
     advice = advise_decoder(
         found, asked, keys("rtx-4090", "apple-m2-ultra", "jetson-thor"), wish, datatypes=["q4_k_m"]
     )
@@ -468,13 +468,13 @@ def test_cards_of_one_user_have_layers_in_series_and_rates_of_tokens_their_own_c
     assert row["low_fps"] is row["expected_fps"] is row["throughput_fps"] is None
     assert all(entry.answer != "yes" for entry in others)
     said = verdict(advice, wish, ["llama31_70b"])
-    assert "no Mac is known to do it, and nearest comes apple-m2-ultra (12." in said
+    assert "no Mac is known to do it, and nearest comes apple-m2-ultra (13." in said
     assert "no board is known to do it, and nearest comes jetson-thor (5." in said
-    slow = Wish(fps=5)
+    slow = Wish(fps=10)
     advice = advise_decoder(
         found, asked, keys("rtx-4090", "apple-m2-ultra"), slow, datatypes=["q4_k_m"]
     )
-    assert "the Mac that does it best is apple-m2-ultra (12." in verdict(
+    assert "the Mac that does it best is apple-m2-ultra (13." in verdict(
         advice, slow, ["llama31_70b"]
     )
     shared = Request(context=1024, new_tokens=128, spread=Spread.TENSOR)
@@ -498,7 +498,7 @@ def test_what_prompts_need_is_read_once_for_all_their_tokens():
 def test_bounds_of_decoders_are_no_yes():
     found = decoder("llama32_1b")
     advice = advise_decoder(
-        found, Request(context=64), keys("rk3588-npu"), Wish(fps=0.1), datatypes=["q4_k_m"]
+        found, Request(context=64), keys("gaudi3"), Wish(fps=0.1), datatypes=["q4_k_m"]
     )
     assert [entry.answer for entry in advice.candidates] == ["unknown"]
 

@@ -1,0 +1,87 @@
+"""Runs of decoders that people and vendors report: each row can be, and the law holds on machines left out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from roofline.expected_tokens import PIECE, alone_class, class_of, unpacking_peak
+from roofline.spec import platform
+from roofline.validate.evidence.decoder_fit import left_out
+from roofline.validate.evidence.decoder_rows import decoder_table
+from roofline.validate.evidence.forms import Form, read_source
+from roofline.validate.evidence.single_user import RUNS, runs_of
+
+SOURCE = read_source(RUNS)
+ROWS = SOURCE.table.rows
+
+
+def test_the_table_is_one_of_single_users() -> None:
+    assert SOURCE.form is Form.SINGLE_USER
+    assert len({(row["machine"]) for row in ROWS}) > 45
+
+
+@pytest.mark.parametrize("machine", sorted({row["machine"] for row in ROWS}))
+def test_rows_name_a_source_and_a_rate_that_can_be(machine: str) -> None:
+    found = platform(machine)
+    fastest = max(found.peak(name) for name in found.datatypes if name not in {"int2", "binary"})
+    for row in (row for row in ROWS if row["machine"] == machine):
+        whole, active = float(row["parameters_b"]), float(row["active_b"] or row["parameters_b"])
+        assert row["source"].startswith(("https://", "http://"))
+        assert row["date"][:4] >= "2023"
+        assert 0 < active <= whole
+        assert 2 < 8 * float(row["weight_gb"]) / whole < 17
+        rate = float(row["tokens_per_s"])
+        if row["phase"] == "decode":
+            # Each token reads the weights it multiplies; files also hold tables that a token does not read.
+            read = float(row["weight_gb"]) * 1e9 * active / whole
+            assert rate < 1.25 * found.bandwidth / read
+        else:
+            assert rate < fastest / (2e9 * active)
+
+
+def test_terms_are_the_closed_forms_of_the_data_sheet() -> None:
+    row = {
+        "machine": "rtx-4090", "model": "some", "parameters_b": "8", "active_b": "2", "layers": "64",
+        "weight_format": "q4_k_m", "weight_gb": "5", "context_tokens": "128",
+    }  # fmt: skip
+    card = platform("rtx-4090")
+    step = runs_of([{**row, "phase": "decode"}], "decode").terms
+    assert step["work"][0] == pytest.approx(5e9 / 4 / card.bandwidth)
+    assert step["unpacking"][0] == pytest.approx(2 * 2e9 / card.peak("fp32"))
+    assert step["floor"][0] == 2
+    prompt = runs_of([{**row, "phase": "prefill"}], "prefill").terms
+    assert prompt["work"][0] == pytest.approx(2 * 2e9 / card.peak("fp16"))
+    assert prompt["weights"][0] == pytest.approx(5e9 / card.bandwidth / 128)
+    long = runs_of([{**row, "phase": "prefill", "context_tokens": "4096"}], "prefill").terms
+    assert long["weights"][0] == pytest.approx(5e9 / card.bandwidth / PIECE)
+
+
+@pytest.mark.parametrize(
+    ("machine", "alone", "vectors"),
+    [
+        ("rtx-4090", "gpu_nvidia", True), ("h100-sxm", "gpu_dc", True), ("dgx-spark", "unified", True),
+        ("radeon-8060s", "unified", True), ("agx-orin", "gpu_board", True), ("apple-m4", "apple", True),
+        ("rpi5", "cpu_arm", False), ("i9-14900k", "cpu", False), ("rk3588-npu", "npu", False),
+    ],
+)  # fmt: skip
+def test_classes_of_one_user_follow_from_the_platform_file(
+    machine: str, alone: str, vectors: bool
+) -> None:
+    assert alone_class(platform(machine)) == alone
+    assert (unpacking_peak(platform(machine)) is not None) is vectors
+
+
+def test_neural_processors_of_data_centres_and_other_stacked_memory_have_no_runs() -> None:
+    assert class_of(platform("gaudi3")) is None
+    assert alone_class(platform("mi300x")) is None
+
+
+def test_machines_of_the_table_alone_are_predicted_when_left_out() -> None:
+    for entry in left_out(decoder_table(SOURCE)):
+        off = entry.off[np.isfinite(entry.off)]
+        assert (
+            np.exp(np.median(np.abs(off))) < {"decode": 1.25, "prefill": 1.5}[entry.rows.quantity]
+        )
+        # A law without the machine is neither slower nor faster than what was run.
+        assert abs(np.median(off)) < 0.15

@@ -15,6 +15,7 @@ from roofline.cli import main
 from roofline.errors import OptionError
 from roofline.validate.analysis.configurations import ROUND_MARGIN, configurations
 from roofline.validate.analysis.derived import speedups
+from roofline.validate.records.compression import Compression
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.files import import_csv
 from roofline.validate.records.record import Environment, Measurement, Status, Turn
@@ -242,3 +243,17 @@ def test_ways_stand_in_the_same_order_whatever_was_run_first():
     assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == [
         "untuned direct", "tuned gemm", "tuned spatial pack", "tuned blocked", "onnxruntime",
     ]  # fmt: skip
+
+
+def test_a_network_with_one_compressed_run_has_no_panel():
+    pytest.importorskip("matplotlib")
+    pruned = {"sparsity": 0.95, "sparse_format": "csr"}
+    runs = [
+        run(10.0, network=name, threads=1, algorithm=algorithm, **more)
+        for name, algorithms in ((NETWORK, ("direct", "gemm")), ("vgg16_cifar10", ("direct",)))
+        for algorithm in algorithms
+        for more in ({}, {"compression": Compression(**pruned)})
+    ]
+    shown = measured_figures(compared_configurations(runs))["speedup_tuned"]
+    assert {row["network"] for row in shown.records()} == {NETWORK}
+    assert len(list(shown.records())) == 2

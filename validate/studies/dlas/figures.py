@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -78,7 +79,11 @@ def _gains(found: Iterable[Configuration], tuning: Tuning) -> Iterable[Record]:
         for base, entry in pairs(found)
         if entry.threads == 1 and entry.tuning in wanted and entry.technique in TECHNIQUES
     ]
+    of_network = Counter(entry.network for _, entry in chosen)
     for base, entry in sorted(chosen, key=lambda pair: TECHNIQUES.index(pair[1].technique)):
+        # A panel of one bar compares nothing; the table beside the picture has it.
+        if of_network[entry.network] == 1:
+            continue
         yield {
             "network": entry.network,
             "technique": entry.shown_technique,

@@ -12,15 +12,22 @@ import numpy as np
 
 from roofline.model._prediction import Basis
 from roofline.model.executed_steps import Step, steps_of
-from roofline.model.machine_profile import Estimate, Floats, Profile
+from roofline.model.machine_profile import Estimate, Floats, Profile, passes_over
 from roofline.model.work import NARROW_ROWS, Work
 from roofline.workload import Workload
 
 _ALIKE = 0.5
 """Correlation of the errors of two layers of one kind: they share its samples, and not their shape."""
-_COMMON = 0.08
-"""Deviation that all layers share: a machine is not the same from one hour to the next. With it the 80 % intervals held
-24 of the 26 open networks, and 21 of the 24 that were held out, on one machine."""
+_COMMON = 0.09
+"""Deviation that all networks share: a machine is not the same from one hour to the next, and no network is its layers
+alone."""
+_OWN = 0.4
+"""Share of the deviation of layers that stays where many of measured kinds stand together."""
+_STREAMING = 0.18
+"""Deviation of the time of layers that pass over values, where all of a network is such: what they take depends on what
+runs before them, more than products do."""
+_THREADS = 0.13
+"""Deviation that wall times on several threads add: that of the host's other programs."""
 _VIEW_DEVIATION = 0.3
 """Deviation of the logarithm of a view's seconds."""
 SHARE_80 = NormalDist().inv_cdf(0.9)
@@ -48,7 +55,7 @@ class CalibratedTime:
     layers: tuple[LayerTime, ...]
     run_s: float
     deviation: float
-    """Of the logarithm of the seconds, kinds taken as independent and layers of one kind as half alike."""
+    """Of the logarithm of the seconds; `network_deviation` has what it is of."""
 
     @property
     def seconds(self) -> float:
@@ -174,12 +181,14 @@ def _group_times(
         none,
         none,
     )
+    passing = none
     alike: dict[str, Floats] = defaultdict(lambda: none)
     apart: dict[str, Floats] = defaultdict(lambda: none)
     for step in steps:
         if step.work is None:
             own = (profile.layer_s + switch) * step.repeats
             kind, deviation, fixed, held = "view", _VIEW_DEVIATION, own, none > 0
+            kept = _OWN
         else:
             kind = step.work.times(float(batches[0])).kind
             work = replace(step.work, kind=kind)
@@ -187,20 +196,45 @@ def _group_times(
             more, factor = switch * work.repeats, _correction(work, profile)
             own, fixed = factor * (found.seconds + more), factor * (found.fixed_s + more)
             deviation, held = found.deviation, found.memory_bound
+            kept = _share_kept(found.basis)
             ops = ops + work.ops * batches
             moved = moved + np.rint(work.bytes * batches) + work.weight_bytes
+        if passes_over(kind):
+            passing = passing + own
         small = fixed > own / 2
         seconds = seconds + own
         latency = latency + np.where(small, own, 0.0)
         memory = memory + np.where(held & ~small, own, 0.0)
-        error = own * deviation
+        error = own * deviation * kept
         alike[kind] = alike[kind] + error
         apart[kind] = apart[kind] + error**2
     variance = sum(
         (_ALIKE * alike[kind] ** 2 + (1 - _ALIKE) * apart[kind] for kind in alike), none
     )
-    spread = np.hypot(np.sqrt(variance) / seconds * max(profile.surprise, 1.0), _COMMON)
-    return np.stack([seconds, spread * profile.spread, latency, memory, ops, moved])
+    spread = network_deviation(np.sqrt(variance) / seconds, passing / seconds, profile)
+    return np.stack([seconds, spread, latency, memory, ops, moved])
+
+
+def network_deviation(layers: Floats, passing: Floats, profile: Profile) -> Floats:
+    """Return the deviation of the logarithm of a network's seconds.
+
+    What its layers say is one part; the others were found on networks: none of the list that they are judged on, and
+    widened by as much as the networks of one list lay further off than those of the others said.
+
+    Args:
+        layers: That of its layers together, kinds taken as independent and layers of one kind as half alike.
+        passing: Share of the time of layers that pass over values.
+        profile: Of the machine, with as many threads as the run.
+    """
+    threads = _THREADS if profile.threads > 1 else 0.0
+    own = layers * max(profile.surprise, 1.0)
+    found = np.sqrt(own**2 + (_STREAMING * passing) ** 2 + _COMMON**2 + threads**2)
+    return np.asarray(found * profile.spread, np.float64)
+
+
+def _share_kept(basis: Basis) -> float:
+    """Return which share of a layer's deviation stays among others: all of it where it is borrowed."""
+    return 1.0 if basis in (Basis.BORROWED, Basis.ESTIMATED) else _OWN
 
 
 def _correction(work: Work, profile: Profile) -> float:
@@ -231,10 +265,14 @@ def _deviation(layers: Sequence[LayerTime], profile: Profile) -> float:
     total = profile.run_s + sum(layer.estimate.seconds for layer in layers)
     alike: dict[str, float] = defaultdict(float)
     apart: dict[str, float] = defaultdict(float)
+    passing = 0.0
     for layer in layers:
-        error = layer.estimate.seconds * layer.estimate.deviation
+        estimate = layer.estimate
+        error = estimate.seconds * estimate.deviation * _share_kept(estimate.basis)
         alike[layer.kind] += error
         apart[layer.kind] += error**2
+        if passes_over(layer.kind):
+            passing += estimate.seconds
     variance = sum(_ALIKE * alike[kind] ** 2 + (1 - _ALIKE) * apart[kind] for kind in alike)
-    own = math.sqrt(variance) / total if total else 0.0
-    return math.hypot(own * max(profile.surprise, 1.0), _COMMON) * profile.spread
+    shares = (np.asarray(math.sqrt(variance) / total), np.asarray(passing / total))
+    return float(network_deviation(*shares, profile))

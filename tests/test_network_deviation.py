@@ -1,0 +1,88 @@
+"""How wide the interval of a network's time is: what its layers, its passes over values and its threads add."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+
+from roofline import Workload
+from roofline.model.executed_steps import steps_of
+from roofline.model.machine_profile import Profile, Sample
+from roofline.model.network_time import calibrated_time, network_deviation, times_at
+
+COMMON, STREAMING, THREADS, KEPT = 0.09, 0.18, 0.13, 0.4
+
+
+def profile(*, threads: int = 1, spread: float = 1.0, kind: str = "elementwise.Relu") -> Profile:
+    return Profile(
+        backend="onnxruntime", version="0", threads=threads, peaks={"fp32": 1e11}, bandwidth=1e10, run_s=1e-9,
+        layer_s=1e-9, lanes=16, samples={kind: (Sample((1e6,), 0.5),)}, spread=spread,
+    )  # fmt: skip
+
+
+def deviation(layers: float, passing: float, known: Profile) -> float:
+    return float(network_deviation(np.array(layers), np.array(passing), known))
+
+
+@pytest.mark.parametrize(("layers", "passing", "threads", "parts"), [
+    (0.0, 0.0, 1, (COMMON,)),
+    (0.2, 0.0, 1, (COMMON, 0.2)),
+    (0.0, 0.5, 1, (COMMON, 0.5 * STREAMING)),
+    (0.2, 1.0, 2, (COMMON, 0.2, STREAMING, THREADS)),
+])  # fmt: skip
+def test_parts_of_a_deviation_add_in_squares(layers, passing, threads, parts):
+    assert deviation(layers, passing, profile(threads=threads)) == pytest.approx(
+        math.hypot(*parts)
+    )
+
+
+def test_a_spread_that_was_found_on_networks_scales_all_of_it():
+    assert deviation(0.1, 0.3, profile(spread=1.5)) == pytest.approx(
+        1.5 * deviation(0.1, 0.3, profile())
+    )
+
+
+def relu(elements: int) -> Workload:
+    sizes = (1, elements)
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["out"], "relu")],
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, sizes)],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, sizes)],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    return Workload.from_onnx(
+        helper.make_model(graph, opset_imports=opset, ir_version=8), name="net"
+    )
+
+
+def test_a_borrowed_layer_keeps_all_of_its_deviation():
+    workload = relu(1_000_000)
+    own, borrowed = (
+        calibrated_time(workload, profile(kind=kind))
+        for kind in ("elementwise.Relu", "elementwise.Relu.other")
+    )
+    assert own is not None
+    assert borrowed is not None
+    for time, kept in ((own, KEPT), (borrowed, 1.0)):
+        layer = time.layers[0].estimate.deviation * time.layers[0].estimate.seconds / time.seconds
+        passing = time.layers[0].estimate.seconds / time.seconds
+        assert time.deviation == pytest.approx(
+            math.hypot(COMMON, STREAMING * passing, kept * layer), rel=1e-6
+        )
+    assert borrowed.deviation > own.deviation
+
+
+@pytest.mark.parametrize("kind", ["elementwise.Relu", "elementwise.Relu.other"])
+def test_the_law_at_many_batches_has_the_deviation_of_one(kind):
+    workload, known = relu(1_000_000), profile(kind=kind, threads=2)
+    steps = steps_of(workload, known)
+    assert steps is not None
+    found = times_at(workload, known, steps, np.array([1.0, 3.0]))
+    for place, batches in enumerate((1.0, 3.0)):
+        time = calibrated_time(workload, known, batches)
+        assert time is not None
+        assert found.deviation[place] == pytest.approx(time.deviation, rel=1e-9)

@@ -214,12 +214,12 @@ def _laws_of(bound: Prediction, platform: Platform, parts: Parts) -> _Laws | Non
             "prefill", kind, of, groups, work=parts.prompt / parts.positions,
             weights=parts.weights / min(parts.positions, PIECE), floor=1.0, host=0.0,
         )  # fmt: skip
-    machines = len(shipped_laws()["decode"].known)
+    machines = plural(len(shipped_laws()["decode"].known), "machine")
     return _Laws(
         token,
         first,
         parts.positions,
-        f"runs of one user on {machines} machines (llama.cpp and its like)",
+        f"runs of one user on {machines} (llama.cpp and its like)",
     )
 
 

@@ -113,6 +113,8 @@ def outside_legend(ax: Drawing, handles: Sequence[Any] | None = None, title: str
         "loc": "upper left",
         "bbox_to_anchor": (1.01, 1.0),
         "borderaxespad": 0.0,
+        # Two dashes are longer than the usual handle.
+        "handlelength": 2.8,
     }
     if title:
         options |= {"title": title, "alignment": "left"}

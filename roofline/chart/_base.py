@@ -68,7 +68,9 @@ class Chart(ABC):
         """
         rows = len(self.records())
         if rows > self.most_rows:
-            raise _too_much(f"it has {plural(rows, 'row')} to draw, of which {self.most_rows} can be read")
+            raise _too_much(
+                f"it has {plural(rows, 'row')} to draw, of which {self.most_rows} can be read"
+            )
         wide, high = self.size()
         if max(wide, high) > _LONGEST:
             raise _too_much(

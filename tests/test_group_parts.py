@@ -191,3 +191,29 @@ def test_what_stands_behind_a_gemm_is_measured_apart_from_what_stands_behind_a_p
         helper.make_model(graph, opset_imports=opset, ir_version=8), name="net"
     )
     assert ("relu" in kinds(workload, profile(after=("Gemm.Relu",)))) == executed
+
+
+@pytest.mark.parametrize(("free", "executed"), [(False, False), (True, True)])
+def test_what_is_computed_of_shapes_runs_only_where_sizes_are_free(free, executed):
+    nodes = [
+        helper.make_node("Shape", ["x"], ["sizes"], "shape"),
+        helper.make_node("Mul", ["sizes", "ones"], ["same"], "multiply"),
+        helper.make_node("Relu", ["x"], ["r"], "relu"),
+        helper.make_node("Reshape", ["r", "same"], ["out"], "view"),
+    ]
+    sizes = ("n" if free else 1, TOKENS, WIDTH)
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, sizes)],
+        [helper.make_empty_tensor_value_info("out")],
+        [numpy_helper.from_array(np.array([1, 1, 1], np.int64), "ones")],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    workload = Workload.from_onnx(
+        helper.make_model(graph, opset_imports=opset, ir_version=8), name="net"
+    )
+    found = kinds(workload, profile())
+    assert {"relu", "view"} <= set(found)
+    assert ({"shape", "multiply"} <= set(found)) == executed
+    assert ("multiply" in found) == executed

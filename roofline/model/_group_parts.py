@@ -101,11 +101,17 @@ def knows_shapes(workload: Workload) -> bool:
     They are where the file states them, or where all sizes of its inputs are fixed. Fusions that ask whether two
     values are of one shape find nothing elsewhere.
     """
+    stated = workload.origin is not None and bool(workload.origin.model.graph.value_info)
+    return stated or has_fixed_inputs(workload)
+
+
+def has_fixed_inputs(workload: Workload) -> bool:
+    """Return whether all sizes of a network's inputs are fixed in its file: shapes are then computed before a run."""
     if workload.origin is None:
         return True
     graph = workload.origin.model.graph
     stored = {entry.name for entry in graph.initializer}
-    return bool(graph.value_info) or all(
+    return all(
         size.HasField("dim_value")
         for entry in graph.input
         if entry.name not in stored

@@ -16,6 +16,7 @@ from roofline.model._activation_patterns import is_product
 from roofline.model._group_parts import (
     NORMALIZED_SUM,
     QUANTIZED_SOFTMAX,
+    has_fixed_inputs,
     normalized_sums,
     parts_of,
     quantized_softmaxes,
@@ -82,7 +83,11 @@ def steps_of(workload: Workload, profile: Profile) -> tuple[Step, ...] | None:
     found: list[Step] = []
     since = _since_last_read(workload)
     of_trip = _weights_of_trips(workload)
+    fixed = has_fixed_inputs(workload)
     for layer in workload.layers:
+        if fixed and layer.outputs and all(tensor.value is not None for tensor in layer.outputs):
+            # A shape, or what is computed of one: nothing of it depends on the values of a run.
+            continue
         work = works(integer_layer(layer) if layer.name in integers.operators else layer)
         if layer.name in absorbed:
             kind = absorbed[layer.name]

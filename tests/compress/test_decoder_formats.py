@@ -19,6 +19,7 @@ from roofline.workloads import Decoder, DecoderNetwork
 _70B = "bartowski/Meta-Llama-3.1-70B-Instruct-GGUF, table of files"
 _8B = "bartowski/Meta-Llama-3.1-8B-Instruct-GGUF, table of files"
 _1B = "bartowski/Llama-3.2-1B-Instruct-GGUF, table of files"
+_SPARK = "llama.cpp, benches/dgx-spark.md, sizes of the files"
 _CARD = "OpenAI, gpt-oss model card, 2025 (arXiv:2508.10925), Table 1: checkpoint size"
 GIB = 2**30 / 1e9
 # Gigabytes (1e9 bytes) of a whole file; it holds a tokenizer too, of 4 to 8 MB.
@@ -34,6 +35,7 @@ PUBLISHED = [
     ("llama32_3b", "q4_k_m", 2.02, "geerlingguy/ai-benchmarks, size of the file"),
     ("qwen3_32b", "q8_0", 34.82, "bartowski/Qwen_Qwen3-32B-GGUF, table of files"),
     ("gpt_oss_20b", "mxfp4", 12.8 * GIB, _CARD), ("gpt_oss_120b", "mxfp4", 60.8 * GIB, _CARD),
+    ("gpt_oss_20b", "mxfp4_moe", 11.27 * GIB, _SPARK), ("gpt_oss_120b", "mxfp4_moe", 59.02 * GIB, _SPARK),
 ]  # fmt: skip
 
 

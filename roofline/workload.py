@@ -203,8 +203,16 @@ class Workload:
 
     @cached_property
     def routed(self) -> bool:
-        """Whether weights are read by expectation (mixtures of experts): times from them are no strict bounds."""
-        return any(layer.op_type in MIXTURES for layer in self.layers)
+        """Whether weights are read by expectation (mixtures of experts): times from them are no strict bounds.
+
+        One token reads as many experts as it chooses, whichever they are: that is no expectation.
+        """
+        return any(_tokens(layer) != 1 for layer in self.mixtures)
+
+    @cached_property
+    def mixtures(self) -> tuple[Layer, ...]:
+        """Layers of experts, of which each token chooses some."""
+        return tuple(layer for layer in self.layers if layer.op_type in MIXTURES)
 
     @property
     def cache_names(self) -> frozenset[str]:
@@ -352,3 +360,8 @@ class Workload:
             MissingPackageError: pandas is not installed.
         """
         return frame({**cells(row_of(layer)), "at_most": layer.at_most} for layer in self.layers)
+
+
+def _tokens(layer: Layer) -> int:
+    """Return the tokens that a layer computes: all dimensions of its first input but the last."""
+    return math.prod(layer.inputs[0].shape[:-1]) if layer.inputs else 0

@@ -189,9 +189,15 @@ def test_the_law_of_frames_says_nothing_of_a_step() -> None:
 
 
 def test_expected_experts_give_no_upper_bound() -> None:
-    row = served(Request(64, 1, Phase.DECODE), 1, small(mlp=0, experts=8, active=2, expert_mlp=64))
+    mixture = small(mlp=0, experts=8, active=2, expert_mlp=64)
+    row = served(Request(64, 1, Phase.DECODE), 2, mixture)
     assert not row.upper_bound
     assert any("uniform routing" in note for note in row.notes)
+    # One token reads the two experts it chooses, whichever they are.
+    alone = served(Request(64, 1, Phase.DECODE), 1, mixture)
+    assert alone.upper_bound
+    assert not any("uniform routing" in note for note in alone.notes)
+    assert not served(Request(64, 1, Phase.PREFILL), 1, mixture).upper_bound
 
 
 def test_an_estimate_without_runs_of_decoders_is_refused() -> None:

@@ -76,9 +76,9 @@ class Case:
     def upper_bound_at(self, batches: ArrayLike) -> NDArray[np.bool_]:
         """Return at each batch whether no run can need less than what is charged."""
         items = np.asarray(batches, np.float64)
-        if self.workload.routed or self.workload.at_most:
+        if self.workload.at_most:
             return np.zeros(items.shape, np.bool_)
-        loose = (self.weights_read is WeightsRead.PER_ITEM) & (items > 1)
+        loose = (self.weights_read is WeightsRead.PER_ITEM) & (items > 1) | self.routed_at(items)
         held = self.holds_weights or not self._could_hold
         anyhow = self.traffic == "resident" or held
         on_chip = self.platform.on_chip_capacity
@@ -86,6 +86,11 @@ class Case:
             return anyhow & ~loose
         inside = self.required_bytes_at(items) <= on_chip
         return np.where(inside, self.traffic == "weights" and held, anyhow) & ~loose
+
+    def routed_at(self, batches: ArrayLike) -> NDArray[np.bool_]:
+        """Return at each batch whether the experts that tokens reach are an expectation."""
+        more = np.asarray(batches, np.float64) > self.workload.batch
+        return more & bool(self.workload.mixtures) | self.workload.routed
 
     @property
     def may_round(self) -> bool:
@@ -183,7 +188,7 @@ def conclude(
     latency, in_memory = float(times.latency[0]), float(times.in_memory[0])
     unknown = [layer.name for layer in case.workload.unknown_layers]
     notes = case.notes
-    if case.workload.routed:
+    if case.routed_at(case.batch):
         notes += ("uniform routing assumed (reached experts are expected): no upper bound",)
     if case.workload.at_most:
         notes += ("counts of some layers are upper limits: no upper bound",)

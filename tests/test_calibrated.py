@@ -448,3 +448,31 @@ def test_what_stands_beside_others_is_read_back_from_a_file():
     found = from_entry(Entry.model_validate(entry(given)), "here")
     for read, kept in ((found.switches, given.switches), (found.among, given.among)):
         assert np.array(read) == pytest.approx(np.array(kept))
+
+
+def test_surprise_is_the_root_mean_square_of_deviations_and_four_at_most(monkeypatch) -> None:
+    samples = tuple(Sample((10.0**n,), 0.5) for n in range(1, 9))
+    judged = profile({"elementwise.Relu": samples})
+    fit = type(judged._fit("elementwise.Relu"))
+    monkeypatch.setattr(fit, "surprises", lambda _: np.array([3.0, -1.0, 0.0, 9.0]))
+    assert judged.surprise == pytest.approx(((9 + 1 + 0 + 16) / 4) ** 0.5)
+
+
+def test_weights_that_the_nearest_cache_would_give_take_no_time_beyond() -> None:
+    """Weights of 1 MB at 10 GB/s out of memory take 100 us, and at 100 GB/s out of the cache 10 of them."""
+    streams = ((1e5, 100e9), (1e8, 10e9))
+    weighed = Work("matmul.2d.fp32", (64.0,), 1e6, "fp32", 0, 10**6)
+    assert profile(streams=streams).cold_s(weighed, 10**9) == pytest.approx(
+        1e6 / 10e9 - 1e6 / 100e9
+    )
+    assert profile(streams=streams).cold_s(weighed, 10**4) == 0
+
+
+def test_a_trend_goes_on_for_two_octaves_beyond_what_was_measured() -> None:
+    samples = {"elementwise.Relu": (Sample((1e4,), 0.2), Sample((1e5,), 0.4), Sample((1e6,), 0.8))}
+    fit = profile(samples)._fit("elementwise.Relu")
+    for end, step in ((1e4, 0.5), (1e6, 2.0)):
+        at = [float(fit.at(np.array([[end * step**octaves]]))[0][0]) for octaves in (1, 2, 3, 5)]
+        assert at[1] != pytest.approx(at[0], rel=1e-3)
+        assert at[2] == pytest.approx(at[1], rel=1e-9)
+        assert at[3] == pytest.approx(at[1], rel=1e-9)

@@ -10,9 +10,9 @@ import roofline as rl
 from roofline.cost import Cost
 from roofline.errors import OptionError
 from roofline.layer import Layer
-from roofline.model._request import Choices, predictions_at
+from roofline.model._request import ByWidths, Choices, predictions_at
 from roofline.model.deployment import deployment
-from roofline.model.expected import estimate, within
+from roofline.model.expected import estimate, estimates, within
 from roofline.node import Tensor
 from roofline.workload import Workload
 
@@ -200,3 +200,21 @@ def test_a_layer_that_repeats_is_counted_once_with_its_repeats() -> None:
     often, once = layer_counts(Workload("net", (product, single)))
     assert often == once._replace(times=3)
     assert once[1:4] == (64 * 8, 8 + 64, 64)
+
+
+def test_an_estimate_is_at_batch_1_where_no_batch_is_named() -> None:
+    network, machine = rl.load("resnet50"), rl.platform("t4")
+    assert estimates(network, machine, datatype="fp16") == estimates(
+        network, machine, datatype="fp16", batches=(1,)
+    )
+
+
+def test_a_network_is_brought_to_the_bytes_of_what_is_asked() -> None:
+    network, brought = rl.load("mlp"), ByWidths()
+    assert brought(network, None) is network
+    assert brought(network, network.precision or "fp32") is network
+    narrow = brought(network, "int8")
+    # An MLP's matrices have a weight for each multiply-accumulate: a byte each, and four for all else.
+    matrices = network.cost.macs
+    assert narrow.weight_bytes == matrices + 4 * (network.cost.weights - matrices)
+    assert brought(network, "int8") is narrow

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from roofline.binding import Binding
 from roofline.errors import DimensionError, ModelError
 from roofline.graph import resolve
+from roofline.graph.reading.tensors import MAX_ELEMENTS, check_size
 from roofline.workload import Workload
 
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
@@ -397,3 +398,9 @@ def test_operator_sets_that_contradict_each_other() -> None:
     )
     nodes = [call("Twice", "x", "y", domain="mine")]
     refused(model(nodes, [X], [Y], functions=[body]), "function 'Twice' imports the operator set")
+
+
+def test_the_largest_tensor_is_one() -> None:
+    check_size((MAX_ELEMENTS,), "a tensor")
+    with pytest.raises(ModelError, match="would have"):
+        check_size((MAX_ELEMENTS + 1,), "a tensor")

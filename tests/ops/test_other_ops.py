@@ -131,3 +131,18 @@ def test_trees_whose_leaves_are_a_list_of_their_own(call):
         nodes_falseleafs=(1, 1, 1),
     )  # fmt: skip
     assert forest.cost.other_ops == 5 * ((2 + 1) + 2)
+
+
+@pytest.mark.parametrize(
+    ("equation", "operands", "terms"),
+    [
+        ("ij,jk->ik", [(2, 3), (3, 4)], 2 * 3 * 4),
+        ("ij,jk,kl->il", [(2, 3), (3, 4), (4, 5)], 2 * 3 * 4 * 5),
+        ("i,i,i,i->i", [(2,)] * 4, 2),
+    ],
+)
+def test_a_term_of_several_operands_is_a_mac_and_a_product_for_each_beyond_two(
+    call, equation: str, operands, terms: int
+) -> None:
+    cost = call("Einsum", *operands, equation=equation).cost
+    assert (cost.macs, cost.other_ops) == (terms, (len(operands) - 2) * terms)

@@ -298,3 +298,17 @@ def test_an_annotation_narrows_a_tensor_and_never_widens_it(
 ) -> None:
     tensor = Tensor("x", (2, 3), DATATYPES[stored])
     assert annotated_type(tensor, DATATYPES[width]).dtype == DATATYPES[found]
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_a_pool_of_two_by_two_compares_three_times(domain: str) -> None:
+    counted = _one(
+        "MaxPoolNHWC",
+        {"x": [1, 8, 8, 4]},
+        {},
+        domain,
+        kernel_shape=[2, 2],
+        strides=[2, 2],
+        pads=[0] * 4,
+    )
+    assert counted.cost.other_ops == 4 * 4 * 4 * (2 * 2 - 1)

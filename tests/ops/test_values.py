@@ -34,6 +34,7 @@ def ints(*entries: int | None) -> np.ndarray:
         ("Div", [ints(7), ints(0)], {}, None),
         ("Mod", [ints(-7, 7), ints(3, -3)], {}, [2, -2]),
         ("Mod", [ints(-7, 7), ints(3, -3)], {"fmod": 1}, [-1, 1]),
+        ("ReduceSum", [np.array([[1, 2], [3, 4]]), ints(1)], {"keepdims": 0}, [3, 7]),
         ("Squeeze", [ints(None), ints(0)], {}, None),
         ("Unsqueeze", [ints(3, None), ints(0)], {}, [[3, None]]),
         ("Cast", [ints(3, None)], {"to": 7}, [3, None]),
@@ -189,3 +190,34 @@ def test_a_constant_without_a_value(call):
         _ = call("Constant").types
     with pytest.raises(ModelError, match="wrong type"):
         _ = call("Constant", value_ints=3).types
+
+
+def test_a_window_that_ends_nobody_knows_where_is_of_no_known_size(call) -> None:
+    assert call("Slice", (8,), ints(1), ints(None), ints(0)).shape == (None,)
+    assert call("Slice", (8,), ints(None), ints(3), ints(0)).shape == (None,)
+    assert call("Slice", (8,), ints(1), ints(3), ints(0)).shape == (2,)
+
+
+def test_one_hot_of_any_rank_has_the_type_of_its_two_values(call) -> None:
+    indices = Tensor("x0", None, DATATYPES["int64"])
+    unranked = call("OneHot", indices, ints(3), ((2,), "fp16"))
+    assert (unranked.shape, unranked.dtype) == (None, "fp16")
+
+
+def test_softmax_of_version_13_is_over_the_last_axis(call) -> None:
+    """https://onnx.ai/onnx/operators/onnx__Softmax.html: the default axis is -1, and was 1 before."""
+    assert call("Softmax", (8,), version=13).shape == (8,)
+
+
+def test_rows_are_gathered_along_the_first_axis_where_none_is_named(call) -> None:
+    rows = call(
+        "GatherBlockQuantized", ((10, 32), "int4"), ((3,), "int64"), (10, 1), domain="com.microsoft"
+    )  # fmt: skip
+    assert rows.shape == (3, 32)
+
+
+def test_operands_of_other_ranks_are_both_named(call) -> None:
+    with pytest.raises(
+        ModelError, match=r"\(2, 3\).* and .*\(4,\)|\[2, 3\].* and .*\[4\]|2x3 and 4 "
+    ):
+        _ = call("Concat", (2, 3), (4,), (5, 3), axis=0).shape

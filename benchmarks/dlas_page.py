@@ -45,7 +45,7 @@ def last_records(store: Path) -> tuple[Measurement, ...]:
         found = state(load(CAMPAIGN), kept)
         counts = ", ".join(f"{count} {name}" for name, count in found.counts().items() if count)
         sys.stdout.write(f"{store}: {counts}\n")
-        return found.recorded()
+        return found.records_in_order()
 
 
 def write(runs: Sequence[Measurement]) -> list[Path]:

@@ -101,7 +101,11 @@ def main() -> None:
     given = parser.parse_args()
     os.environ["TVM_NUM_THREADS"] = "1"
     with reading(given.store) as kept:
-        well = {run.turn.point for run in state(campaign, kept).recorded() if run.ok and run.turn}
+        well = {
+            run.turn.point
+            for run in state(campaign, kept).records_in_order()
+            if run.ok and run.turn
+        }
     titles: Mapping[str, str] = {point.key: point.title for point in campaign.points}
     for network in given.networks:
         points = [

@@ -4,10 +4,10 @@ Mutants are those of Cosmic Ray (the extra ``mutation``): a comparison turned ro
 an operator replaced. A sample of them, drawn by seed, is put one by one into a copy of the tree, and the tests that run
 what it changes are run until one fails. Usage::
 
-    python -P benchmarks/mutation.py draw --sample 300 --seed 11   # writes benchmarks/mutants.csv
-    python -P benchmarks/mutation.py                               # goes on where it ended; 1/2, 2/2 side by side
-    python -P benchmarks/mutation.py again                         # those that survived, against today's tests
-    python -P benchmarks/mutation.py check                         # the tests that killed them pass without them
+    python benchmarks/mutation.py draw --sample 300 --seed 11   # writes benchmarks/mutants.csv
+    python benchmarks/mutation.py                               # goes on where it ended; 1/2, 2/2 side by side
+    python benchmarks/mutation.py again                         # those that survived, against today's tests
+    python benchmarks/mutation.py check                         # the tests that killed them pass without them
     python -P benchmarks/mutation_report.py
 """
 

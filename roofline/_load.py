@@ -157,7 +157,7 @@ def find_shipped(model: str | Path) -> Network | DecoderNetwork | None:
                 repair=f"The shipped network is called {path.stem!r}, without a suffix",
             )
         return None
-    found = known.named(model) or decoders.named(model)
+    found = known.find_in_any_case(model) or decoders.find_in_any_case(model)
     if found is None:
         hint = did_you_mean(model, [*known, *decoders]) or "See: roofline networks list"
         raise NetworkError(

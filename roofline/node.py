@@ -50,7 +50,7 @@ class Tensor:
     limit: Limit = Limit.EXACT
     """Whether its sizes are upper limits, and why."""
 
-    def typed(self, dtype: DataType) -> Tensor:
+    def cast(self, dtype: DataType) -> Tensor:
         """Return the tensor at another datatype."""
         # Counting at a datatype asks this of every tensor; `dataclasses.replace` takes several times as long.
         return Tensor(

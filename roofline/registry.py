@@ -74,7 +74,7 @@ class Registry(Generic[T]):
         self._collect()
         return self._entries.get(name)
 
-    def named(self, name: str) -> T | None:
+    def find_in_any_case(self, name: str) -> T | None:
         """Return the entry of that name in whatever capitals, or None; capitals decide where two differ in them."""
         self._collect()
         own = own_spelling(name, self._entries)

@@ -143,7 +143,7 @@ def test_names_may_have_any_capitals() -> None:
 def test_what_is_asked_in_capitals_is_recorded_in_the_names_own_spelling() -> None:
     assert Sparsity(0.5, format="CSR").label == "sparsity=0.5,csr"
     assert Pruning(0.5, criterion="L1") == Pruning(0.5, criterion="l1")
-    asked = RunRequest("mlp", backend="TVM", algorithm="GEMM", tuning=Tuning.named("Untuned"))
+    asked = RunRequest("mlp", backend="TVM", algorithm="GEMM", tuning=Tuning.of("Untuned"))
     ready = for_backend(replace(asked, options={"device": "CPU"}))
     assert (ready.backend, ready.algorithm, ready.tuning) == ("tvm", "gemm", "untuned")
     assert ready.options["device"] == "cpu"

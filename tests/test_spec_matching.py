@@ -146,3 +146,16 @@ def test_this_computer_is_detected(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_modes_are_named_in_any_case() -> None:
     assert rl.platform("TX2:MaxN") == rl.platform("tx2:maxn")
+
+
+def test_a_machine_without_a_mode_is_for_no_number_of_threads() -> None:
+    assert rl.platform("rtx-4090").threads is None
+
+
+def test_gigabytes_of_another_collection_are_billions(tmp_path: Path) -> None:
+    table = tmp_path / "gpus.csv"
+    table.write_text("name,memory_bandwidth_gb_s\nGeForce RTX 4090,1008.0\nGeForce RTX 4080,1.5\n")
+    known, found = conflicts(table)
+    assert known == 2
+    # An RTX 4090's 1008 GB/s are ours, too.
+    assert [(entry.platform, entry.theirs) for entry in found] == [("rtx-4080", 1.5e9)]

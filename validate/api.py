@@ -96,7 +96,7 @@ def measure(
     request = RunRequest(
         str(model),
         backend,
-        tuning=Tuning.named(tuning),
+        tuning=Tuning.of(tuning),
         threads=threads,
         batch=batch or 0,
         dims=dict(dims or {}),

@@ -101,7 +101,7 @@ def find_shipped(key: str) -> Network | DecoderNetwork:
     """
     if not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         return networks.get(key)
-    found = decoders.named(key) or networks.named(key)
+    found = decoders.find_in_any_case(key) or networks.find_in_any_case(key)
     if found is None:
         known = (*networks, *decoders)
         hint = did_you_mean(key, known) or f"Known: {', '.join(known)}"

@@ -49,7 +49,7 @@ class Plan:
             "same": self.same,
             "points": len(campaign.points),
             "rounds": campaign.rounds,
-            "recorded": len(self.before.recorded()),
+            "recorded": len(self.before.records_in_order()),
             "runs": len(self.tasks),
             "estimate_h": hours(self.before, self.tasks),
             "tasks": self.rows(),
@@ -102,7 +102,7 @@ class Summary:
                 **point_row(point),
                 "round": number,
                 **record.to_row(),
-                "disturbed": self.found.disturbed(point, number),
+                "disturbed": self.found.disturbance(point, number),
             }
             for point, number, record in self.found.runs()
             if record is not None
@@ -122,7 +122,7 @@ class Summary:
         for point, number, record in recorded:
             if record.reason:
                 notes.append(f"{point.title}: {record.status.value}: {record.reason}")
-            elif flag := self.found.disturbed(point, number):
+            elif flag := self.found.disturbance(point, number):
                 notes.append(f"{point.title}: {flag}")
         return as_table(
             [_cells(point, record) for point, _, record in recorded],

@@ -138,7 +138,7 @@ class RunOptions:
             dims=binding.dims,
             inputs=binding.inputs,
             values=binding.values,
-            tuning=Tuning.named(self.tuning),
+            tuning=Tuning.of(self.tuning),
             trials=self.trials,
             tuning_budget_s=self.budget_s,
             algorithm=self.algorithm,

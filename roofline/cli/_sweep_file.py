@@ -140,10 +140,10 @@ class SweepFile(Assumptions):
         from roofline.cli._options import own_name
 
         def network(name: str) -> str:
-            return os.path.realpath(own_name(self.found(name)))
+            return os.path.realpath(own_name(self.locate(name)))
 
         def machine(name: str) -> Hashable:
-            path = Path(self.found(name))
+            path = Path(self.locate(name))
             return path.resolve() if is_file(path) else platform(name).key
 
         identities: dict[str, Callable[[Any], Hashable]] = {
@@ -171,7 +171,7 @@ class SweepFile(Assumptions):
         self._folder = path.parent
         return self
 
-    def found(self, name: str) -> str:
+    def locate(self, name: str) -> str:
         """Return a name, or the path of the file of that name beside the sweep file."""
         path = self._folder / name
         return str(path) if Path(name).suffix and exists(path) else name
@@ -218,9 +218,9 @@ def _checks(asked: SweepFile) -> Iterator[tuple[tuple[str | int, ...], Callable[
     from roofline.model.deployment import runtime_for
 
     for place, name in enumerate(asked.networks):
-        yield ("networks", place), partial(own_name, asked.found(name))
+        yield ("networks", place), partial(own_name, asked.locate(name))
     for place, name in enumerate(asked.platforms):
-        yield ("platforms", place), partial(platform, asked.found(name))
+        yield ("platforms", place), partial(platform, asked.locate(name))
     for place, name in enumerate(asked.datatypes or ()):
         yield ("datatypes", place), partial(precision, name)
     for place, variant in enumerate(asked.variants):

@@ -172,7 +172,7 @@ def results(
 
     kind = check_known(kind, KINDS, f"unknown kind {kind!r}")
     with reading(store) as kept:
-        recorded = state(load(campaign), kept).recorded()
+        recorded = state(load(campaign), kept).records_in_order()
     found = configurations(recorded, shortest=shortest)
     rows = KINDS[kind](found)
     if platform is not None:

@@ -79,6 +79,6 @@ def _campaign_runs(
     from roofline.validate.campaigns.grid import load
     from roofline.validate.campaigns.runner import state
 
-    for run in state(load(campaign), store).recorded():
+    for run in state(load(campaign), store).records_in_order():
         if all(getattr(run.job, name) == value for name, value in wanted.items()):
             yield run

@@ -226,7 +226,7 @@ def _split_decoders(asked: SweepFile) -> tuple[list[str], list[Decoding]]:
         OptionError: Something is asked of decoders, and there is none.
     """
     names, decoders = split_decoders(
-        [asked.found(name) for name in asked.networks], None, bound=False
+        [asked.locate(name) for name in asked.networks], None, bound=False
     )
     if not decoders and (asked.context or asked.new_tokens or asked.phase):
         raise OptionError(
@@ -240,7 +240,7 @@ def _machines(asked: SweepFile) -> list[Platform]:
     from roofline._sweep import distinct
     from roofline.spec import platform
 
-    return distinct([platform(asked.found(key)) for key in asked.platforms])
+    return distinct([platform(asked.locate(key)) for key in asked.platforms])
 
 
 def _networks(names: Sequence[str]) -> tuple[list[Workload], list[str]]:

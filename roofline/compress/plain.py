@@ -24,7 +24,7 @@ _FOLDED = frozenset({"Identity", "Cast", "Transpose", "Reshape", "Squeeze", "Uns
 """Calls that only rearrange or retype what they take."""
 
 
-def plain(model: onnx.ModelProto, kept: Collection[str] = ()) -> onnx.ModelProto:
+def unwrap_weights(model: onnx.ModelProto, kept: Collection[str] = ()) -> onnx.ModelProto:
     """Return a model whose layers read their weights as stored tensors; the given model is unchanged.
 
     A weight that is also read elsewhere (a tied embedding) stays as it is stored, for folding would store it twice.

@@ -32,19 +32,19 @@ class Change:
     )
     """Activations before and after, by identity: the layers that write and read one, in both views, share it."""
 
-    def activated(self, tensor: Tensor) -> Tensor:
+    def retype(self, tensor: Tensor) -> Tensor:
         """Return an activation at its new type."""
         known = self._activations.get(id(tensor))
         if known is None:
-            known = self._activations[id(tensor)] = (tensor, self._activated(tensor))
+            known = self._activations[id(tensor)] = (tensor, self._retype(tensor))
         return known[1]
 
-    def _activated(self, tensor: Tensor) -> Tensor:
+    def _retype(self, tensor: Tensor) -> Tensor:
         kind = tensor.dtype
         if kind is None or kind.kind not in NUMBERS or _wide_integer(tensor):
             return tensor
         new = self.activation(tensor)
-        return tensor if new is None else tensor.typed(new)
+        return tensor if new is None else tensor.cast(new)
 
 
 def multiplies(layer: Layer, tensor: Tensor) -> bool:
@@ -200,7 +200,7 @@ def _recount_access(
     """Return an access whose tensor has another datatype, with its bytes counted again."""
     before = entry.tensor
     if entry.use is not _WEIGHT:
-        after = change.activated(before)
+        after = change.retype(before)
     elif asked is None:
         return entry
     else:
@@ -218,14 +218,14 @@ def _weight(layer: Layer, tensor: Tensor, asked: Precision, change: Change) -> T
         return tensor
     if change.part is not None:
         own = change.part(tensor, asked)
-        return tensor if own is None else tensor.typed(own)
+        return tensor if own is None else tensor.cast(own)
     if multiplies(layer, tensor) or (kind.kind is DatatypeKind.FLOAT and asked.weight_bits >= 16):
-        return tensor.typed(change.weight(asked))
+        return tensor.cast(change.weight(asked))
     return tensor
 
 
 def _activations(tensors: Sequence[Tensor], change: Change) -> tuple[Tensor, ...]:
-    return tuple(map(change.activated, tensors))
+    return tuple(map(change.retype, tensors))
 
 
 def _wide_integer(tensor: Tensor) -> bool:

@@ -119,7 +119,7 @@ def explore(
         "networks": table.networks, "machines": machines,
         "sources": [{"title": title, "url": url} for title, url in sources],
         "first": list(first) or [subjects[0].name], "years": years, "kwh": usd_per_kwh,
-        "colours": {platform.key: machine_colour(platform.key) for platform in platforms}, "packed": table.packed(),
+        "colours": {platform.key: machine_colour(platform.key) for platform in platforms}, "packed": table.pack(),
     }  # fmt: skip
     page = _page(title or _extent(platforms, subjects), document)
     size = len(page.encode())
@@ -241,7 +241,7 @@ class _Table:
         self._values.append(values)
         self._flags.append(flags)
 
-    def packed(self) -> str:
+    def pack(self) -> str:
         """Return flags and columns, low bytes before high ones, deflated, in base64."""
         values = np.concatenate(self._values, axis=1)
         # What is not known is no number, and has no code.

@@ -47,7 +47,7 @@ class ServingCase:
     """One further token of each request on one device."""
     memory: Memory
 
-    def skipped(self, model: str, reason: str) -> Omission:
+    def omission(self, model: str, reason: str) -> Omission:
         """Return the case as one that a model says nothing of."""
         step = self.step
         return Omission(step.network, step.platform, step.datatype, self.batch, model, reason)

@@ -190,7 +190,7 @@ def _answer(
     """Return what is shown of a case: the bound, the estimate behind it, or why there is neither."""
     enough = case.within_limits()
     if enough is None:
-        return case.skipped(
+        return case.omission(
             bound,
             f"no number of devices of {case.step.platform} reaches the limits of {case.step.network} at batch "
             f"{case.batch}, even at the bound",
@@ -202,7 +202,7 @@ def _answer(
     if model is None:
         return _Answer(enough, (row,) if found is None else (row, found))
     if found is None:
-        return case.skipped(
+        return case.omission(
             "expected",
             f"no public runs of decoders are a basis for {row.network} on {row.platform} at batch {case.batch} on "
             f"{plural(enough.request.devices, 'device')}",

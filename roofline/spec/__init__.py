@@ -3,7 +3,7 @@
 ``platform("tx2:maxn")`` finds a machine by key or file; the schema of the files is in `roofline.spec.schema`.
 """
 
-from roofline.spec.aliases import Alias, canonical
+from roofline.spec.aliases import Alias, find_alias
 from roofline.spec.finding import platform, platform_keys
 from roofline.spec.folders import platform_files
 from roofline.spec.loading import from_mapping, load
@@ -24,7 +24,7 @@ __all__ = [
     "Source",
     "Specification",
     "as_yaml",
-    "canonical",
+    "find_alias",
     "from_mapping",
     "in_mode",
     "load",

@@ -43,11 +43,11 @@ def _read(folders: tuple[Path, ...]) -> Mapping[str, Alias]:
     return MappingProxyType(found)
 
 
-def canonical(name: str) -> Alias | None:
+def find_alias(name: str) -> Alias | None:
     """Return what a name means, whether it is a key or another name; None if no machine is called so.
 
     Example:
-        >>> canonical("NVIDIA RTX 4090")
+        >>> find_alias("NVIDIA RTX 4090")
         Alias(platform='rtx-4090', units=1)
     """
     spelled = name.strip().lower()

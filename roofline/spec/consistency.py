@@ -157,7 +157,7 @@ def _arithmetic(spec: Specification) -> Iterator[Problem]:
                 continue
             here = (*path, "peaks", datatype)
             count = units.get(formula.units)
-            clock = clocks.named(formula.clock)
+            clock = clocks.of(formula.clock)
             if count is None:
                 hint = did_you_mean(formula.units, units) or f"Add compute_units: {formula.units}"
                 yield Problem(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from roofline.spec.aliases import canonical
+from roofline.spec.aliases import find_alias
 from roofline.spec.finding import platform, platform_keys
 
 _NOISE = re.compile(
@@ -25,7 +25,7 @@ def matching(name: str, capacity: float | None = None) -> str | None:
         name: As a driver, an operating system or another collection spells it: ``NVIDIA A100-SXM4-80GB``.
         capacity: Bytes of its memory, to tell variants apart.
     """
-    alias = canonical(name)
+    alias = find_alias(name)
     if alias is not None:
         return alias.platform.partition(":")[0]
     hard, soft = _words(name)

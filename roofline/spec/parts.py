@@ -182,6 +182,6 @@ class Clocks(Figures):
     wide_vectors: Frequency | None = None
     """What all units sustain under the widest vectors or matrix units, where that is slower."""
 
-    def named(self, name: ClockName) -> Frequency | None:
+    def of(self, name: ClockName) -> Frequency | None:
         """Return one of the clocks; None if the file does not say."""
         return {"base": self.base, "boost": self.boost, "wide_vectors": self.wide_vectors}[name]

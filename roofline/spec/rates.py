@@ -47,7 +47,7 @@ def _peaks(
 ) -> dict[str, Peak]:
     found: dict[str, Peak] = {}
     for datatype, rate in rates.items():
-        count, clock = units.get(rate.units), clocks.named(rate.clock)
+        count, clock = units.get(rate.units), clocks.of(rate.clock)
         if count is not None and clock is not None:
             found[datatype] = _peak(rate, count, clock)
     return found

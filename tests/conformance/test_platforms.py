@@ -18,7 +18,7 @@ from roofline.spec import (
     Alias,
     Quantity,
     Specification,
-    canonical,
+    find_alias,
     from_mapping,
     load,
     platform,
@@ -293,7 +293,7 @@ PUBLISHED_NAMES = {
 
 @pytest.mark.parametrize("name", PUBLISHED_NAMES)
 def test_a_published_name_means_one_machine(name: str) -> None:
-    found = canonical(name)
+    found = find_alias(name)
     assert found is not None
     assert found.platform == PUBLISHED_NAMES[name]
     key = found.platform.partition(":")[0]
@@ -305,9 +305,9 @@ def test_every_alias_names_a_machine_and_is_no_key() -> None:
         assert platform(alias.platform), name
         assert name not in FILES, f"{name} is a key, so its alias is never asked"
         assert alias.units >= 1
-    socket = canonical("ov Xeon Platinum 8270")
+    socket = find_alias("ov Xeon Platinum 8270")
     assert socket == Alias("xeon-8270", units=2)
-    assert canonical("no such machine") is None
+    assert find_alias("no such machine") is None
 
 
 def test_the_evidence_at_hand_names_known_machines() -> None:
@@ -319,7 +319,7 @@ def test_the_evidence_at_hand_names_known_machines() -> None:
         with (folder / table).open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 names |= {row[column] for column in columns}
-    assert {name for name in names if canonical(name) is None} == set()
+    assert {name for name in names if find_alias(name) is None} == set()
 
 
 def test_the_machines_most_asked_for_are_no_guesswork() -> None:

@@ -13,6 +13,7 @@ from roofline.binding import Binding
 from roofline.errors import DimensionError
 from roofline.graph import ResolvedGraph, resolve
 from roofline.graph.totals.costs import call_costs
+from roofline.graph.totals.liveness import activations
 
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 
@@ -145,6 +146,174 @@ def scan(axis: int, shape: list[int]) -> ResolvedGraph:
     return resolved(
         nodes, [info("x", shape)], "rows", [weight("w", 8, 16), weight("start", 3, 16)]
     )
+
+
+@pytest.mark.parametrize(("axis", "shape"), [(0, [5, 3, 8]), (1, [3, 5, 8]), (-2, [3, 5, 8])])
+def test_scan_runs_once_for_each_step(axis: int, shape: list[int]) -> None:
+    graph = scan(axis, shape)
+    assert macs(graph) == 5 * 3 * 8 * 16
+    assert graph.types["last"].shape == (3, 16)
+    assert graph.outputs[0].shape == (3, 5, 16)
+
+
+def test_bodies_in_bodies_multiply_their_trips() -> None:
+    inner = helper.make_node(
+        "Loop", ["m", "", "h"], ["next"], body=loop_body([call("MatMul", "k w", "kn")], "k", "kn")
+    )
+    graph = resolved(
+        [call("Loop", "n _ x", "y", body=loop_body([inner], "h", "next"))], [info("x", [4, 8])], "y",
+        [stored("n", 6), stored("m", 7), weight("w", 8, 8)],
+    )  # fmt: skip
+    assert macs(graph) == 6 * 7 * 4 * 8 * 8
+
+
+def branch(name: str, *nodes: onnx.NodeProto) -> onnx.GraphProto:
+    return helper.make_graph(list(nodes), name, [], [info(nodes[-1].output[0], None)])
+
+
+def choice(**options) -> ResolvedGraph:
+    then, other = (
+        branch("then", call("MatMul", "x w", "a")),
+        branch("else", call("Relu", "x", "b")),
+    )
+    return resolved(
+        [call("If", "go", "y", then_branch=then, else_branch=other), call("Tanh", "y", "z")],
+        [info("x", [4, 8]), info("go", [], BOOL)], "z", [weight("w", 8, 8)], **options,
+    )  # fmt: skip
+
+
+def test_the_branch_that_is_taken_gives_its_results_the_ifs_names() -> None:
+    graph = choice(values={"go": True})
+    assert [entry.node.op_type for entry in graph.nodes] == ["If", "MatMul", "Tanh"]
+    assert graph.nodes[1].node.outputs[0].name == graph.nodes[2].node.operands[0].name == "y"
+    assert [entry.node.op_type for entry in graph.idle] == ["Relu"]
+    assert not graph.notes
+
+
+def test_the_other_branch_and_the_larger_one() -> None:
+    assert macs(choice(values={"go": False})) == 0
+    undecided = choice()
+    assert macs(undecided) == 4 * 8 * 8
+    assert "larger branch" in undecided.notes[0]
+
+
+def test_a_branch_that_cannot_run_is_not_taken_for_the_larger() -> None:
+    impossible = branch("then", call("MatMul", "x x", "a"))
+    nodes = [
+        call(
+            "If",
+            "go",
+            "y",
+            then_branch=impossible,
+            else_branch=branch("else", call("Relu", "x", "b")),
+        )
+    ]
+    graph = resolved(nodes, [info("x", [4, 8]), info("go", [], BOOL)], "y")
+    assert [entry.node.op_type for entry in graph.nodes] == ["If", "Relu"]
+
+
+def test_functions_in_functions_with_attributes_handed_down() -> None:
+    """mine.Outer(axis) calls mine.Inner(axis) twice; Inner flattens at its axis."""
+    reference = onnx.AttributeProto(
+        name="axis", ref_attr_name="axis", type=onnx.AttributeProto.INT
+    )
+    flatten = call("Flatten", "a", "b")
+    flatten.attribute.append(reference)
+    inner_call = [call("Inner", "a", "t", domain="mine"), call("Inner", "t", "b", domain="mine")]
+    inner_call[0].attribute.append(reference)
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("mine", 1)]
+    inner = helper.make_function(
+        "mine", "Inner", ["a"], ["b"], [flatten], opsets, attributes=["axis"]
+    )
+    outer = helper.make_function(
+        "mine", "Outer", ["a"], ["b"], inner_call, opsets, attributes=["axis"]
+    )
+    nodes = [call("Outer", "x", "y", domain="mine", axis=2), call("Relu", "y", "z")]
+    graph = resolved(nodes, [info("x", [2, 3, 4, 5])], "z", functions=[inner, outer])
+    # First Inner flattens at 2, giving [6, 20]; the second has no axis, and Flatten's own default is 1.
+    assert [entry.node.outputs[0].shape for entry in graph.nodes] == [(6, 20), (6, 20), (6, 20)]
+    assert graph.nodes[0].scope == ("y", "t")
+
+
+def test_a_constant_of_a_function_is_stored_once_however_often_it_is_called() -> None:
+    body = [call("Constant", "", "w", value=weight("", 8, 8)), call("MatMul", "a w", "b")]
+    function = helper.make_function(
+        "mine", "Layer", ["a"], ["b"], body, [helper.make_opsetid("", 18)]
+    )
+    nodes = [call("Layer", "x", "h", domain="mine"), call("Layer", "h", "y", domain="mine")]
+    graph = resolved(nodes, [info("x", [4, 8])], "y", functions=[function])
+    constants = [
+        entry.node.outputs[0].name for entry in graph.nodes if entry.node.op_type == "Constant"
+    ]
+    assert len(set(constants)) == 2
+    assert len({graph.storage[name] for name in constants}) == 1
+
+
+def test_sequences_hand_their_tensors_on() -> None:
+    nodes = [
+        call("SplitToSequence", "x sizes", "parts", axis=1), call("SequenceAt", "parts last", "part"),
+        call("SequenceInsert", "parts part", "longer"), call("SequenceLength", "longer", "count"),
+        call("ConcatFromSequence", "longer", "joined", axis=1), call("MatMul", "part w", "y"),
+    ]  # fmt: skip
+    graph = resolved(
+        nodes,
+        [info("x", [2, 9])],
+        "y",
+        [stored("sizes", [4, 5]), stored("last", -1), weight("w", 5, 3)],
+    )
+    assert graph.types["part"].shape == (2, 5)
+    assert graph.types["count"].value == 3
+    assert graph.types["joined"].shape == (2, 4 + 5 + 5)
+    assert graph.outputs[0].shape == (2, 3)
+
+
+def test_a_size_that_depends_on_data_is_unknown_from_there_on() -> None:
+    nodes = [
+        call("NonZero", "x", "places"),
+        call("Cast", "places", "f", to=FLOAT),
+        call("MatMul", "w f", "y"),
+    ]
+    graph = resolved(nodes, [info("x", [4, 8])], "y", [weight("w", 3, 2)])
+    assert graph.outputs[0].shape == (3, None)
+    assert [bool(cost.note) for cost in call_costs(graph)] == [True, True, True]
+
+
+def test_an_unknown_operator_takes_the_shape_the_file_states() -> None:
+    nodes = [call("Mystery", "x", "h", domain="mine"), call("MatMul", "h w", "y")]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [info("x", ["N", 8])],
+        [info("y", None)],
+        [weight("w", 8, 3)],
+        value_info=[info("h", ["N", 8])],
+    )
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("mine", 1)]
+    found = resolve(
+        helper.make_model(graph, opset_imports=opsets), name="test", binding=Binding(5)
+    )
+    assert found.types["h"].shape == (5, 8)
+    assert found.outputs[0].shape == (5, 3)
+
+
+def test_a_branch_is_one_step_of_liveness() -> None:
+    """At most x (128 B), y (128 B) and z (128 B) of the top level: the branch's own values are not in it."""
+    inside = branch(
+        "then",
+        call("Concat", "x x", "big", axis=0),
+        call("ReduceMax", "big", "a"),
+        call("Add", "a x", "b"),
+    )
+    other = branch("else", call("Relu", "x", "c"))
+    nodes = [call("If", "go", "y", then_branch=inside, else_branch=other), call("Add", "y x", "z")]
+    graph = resolved(nodes, [info("x", [4, 8]), info("go", [], BOOL)], "z", values={"go": True})
+    assert activations(graph).peak_bytes == 3 * 4 * 8 * 4
+
+
+def test_a_place_that_nobody_knows_in_a_sequence_of_one_gives_that_one() -> None:
+    nodes = [call("SequenceConstruct", "x", "s"), call("SequenceAt", "s i", "y")]
+    graph = resolved(nodes, [info("x", [2, 3]), info("i", [], INT64)], "y")
+    assert graph.outputs[0].shape == (2, 3)
 
 
 def test_what_an_empty_sequence_is_joined_to_is_of_unknown_shape() -> None:

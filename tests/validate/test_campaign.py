@@ -220,8 +220,8 @@ def test_rounds_interleave_and_show_drift(tmp_path):
         found = state(campaign, store)
         second = campaign.points[1]
         assert found.deviation(second, 3) == pytest.approx(1.0)
-        assert "+100%" in found.disturbed(second, 3)
-        assert found.disturbed(second, 1) == ""
+        assert "+100%" in found.disturbance(second, 3)
+        assert found.disturbance(second, 1) == ""
         assert found.counts()["disturbed"] == 1
         assert go(campaign, store, record, {Retry.DISTURBED}) == [(2, 3, 2)]
         assert state(campaign, store).counts()["disturbed"] == 0
@@ -319,7 +319,7 @@ def test_compression_is_written_run_and_named(small_model, tmp_path, fake_backen
     campaign = load(write(tmp_path, text))
     with Store(tmp_path / "records.db") as store:
         go(campaign, store, local_measure(folder=tmp_path / "cache"))
-        records = state(campaign, store).recorded()
+        records = state(campaign, store).records_in_order()
     assert [run.status for run in records] == [Status.OK] * 3, [run.reason for run in records]
     assert [run.job.compression.label for run in records] == [
         "dense",

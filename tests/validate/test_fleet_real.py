@@ -66,7 +66,7 @@ def test_a_server_killed_in_mid_campaign_loses_nothing(fleet, tmp_path):
         found = state(wanted, store)
         assert len(store) == 8
     assert len(tracker.servers()[KEY]) == 1
-    records = found.recorded()
+    records = found.records_in_order()
     assert [record.status for record in records] == [Status.OK] * 8, [r.reason for r in records]
     assert {record.machine for record in records} == {"board"}
     assert all(record.check.passed and len(record.samples_s) == 20 for record in records)
@@ -85,7 +85,7 @@ def test_a_server_that_hangs_costs_a_time_limit_and_no_run(fleet, tmp_path):
     try:
         with Store(tmp_path / "records.db") as store:
             run(wanted, store, tracker, tmp_path / "cache")
-            records = state(wanted, store).recorded()
+            records = state(wanted, store).records_in_order()
     finally:
         servers[0].send(signal.SIGCONT)
     assert [record.status for record in records] == [Status.OK] * 8, [r.reason for r in records]

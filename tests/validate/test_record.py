@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
 
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 from roofline.errors import StoreError
 from roofline.validate.records.compression import Compression
 from roofline.validate.records.executed import Executed, StoredAs
-from roofline.validate.records.failure import Failure, FailureKind
+from roofline.validate.records.failure import Failure, FailureKind, of_disk
 from roofline.validate.records.flag import FlagKind
+from roofline.validate.records.packing import pack
 from roofline.validate.records.reading import from_dict
 from roofline.validate.records.record import (
     SCHEMA_VERSION,
@@ -221,3 +223,21 @@ def test_a_record_says_what_was_asked_and_what_ran(datatype, executed, emulated)
 )
 def test_the_title_of_a_request_names_what_is_not_usual(asked, title):
     assert RunRequest("folder/mlp.onnx", "tvm", **asked).title == title
+
+
+def test_a_full_disk_is_found_behind_what_was_made_of_it():
+    full, other = OSError(errno.ENOSPC, "no space"), OSError(errno.EACCES, "no right")
+    wrapped = RuntimeError("could not write")
+    wrapped.__cause__ = full
+    assert of_disk(full)
+    assert of_disk(wrapped)
+    assert not of_disk(other)
+    assert not of_disk(None)
+
+
+def test_records_of_one_content_are_one_in_whatever_order_their_fields_stand(monkeypatch):
+    one = run(1.0, 2.0)
+    packed = pack(one)
+    swapped = dict(reversed(one.to_dict().items()))
+    monkeypatch.setattr(type(one), "to_dict", lambda _: dict(swapped))
+    assert pack(one).digest == packed.digest

@@ -42,9 +42,9 @@ def test_the_fastest_is_kept_and_others_stay_in_blocks(tmp_path) -> None:
     again = Choices(path)
     assert again(PLAIN) == "gemm"
     assert again(POINTWISE) == "blocked"
-    assert (again.known(PLAIN), again.known(POINTWISE)) == (True, False)
+    assert (again.knows(PLAIN), again.knows(POINTWISE)) == (True, False)
     again.forget([PLAIN])
-    assert not again.known(PLAIN)
+    assert not again.knows(PLAIN)
 
 
 def test_a_convolution_alone_has_the_networks_numbers() -> None:

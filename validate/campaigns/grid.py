@@ -253,7 +253,7 @@ def _tuning(values: Values, backend: Backend, where: str) -> Tuning:
     if not asked or backend.capabilities.tunings == (Tuning.NONE,):
         return backend.capabilities.tunings[0]
     unknown = f"{where}: {values['backend']} has no tuning {asked!r}"
-    return Tuning.named(check_known(asked, backend.capabilities.tunings, unknown))
+    return Tuning.of(check_known(asked, backend.capabilities.tunings, unknown))
 
 
 def _algorithm(asked: str, backend: Backend, where: str) -> str:
@@ -288,7 +288,7 @@ def _datatype(asked: str, where: str) -> str:
 def _network(asked: str, folder: Path, where: str) -> tuple[str, str]:
     from roofline import workloads
 
-    shipped = workloads.networks.named(asked)
+    shipped = workloads.networks.find_in_any_case(asked)
     if shipped is not None:
         return shipped.key, ""
     path = folder / asked

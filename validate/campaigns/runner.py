@@ -77,7 +77,7 @@ class State:
             for point in self.campaign.points:
                 yield point, number, self.records.get(point.key, {}).get(number)
 
-    def recorded(self) -> tuple[Measurement, ...]:
+    def records_in_order(self) -> tuple[Measurement, ...]:
         """Return the records, in the order of the campaign."""
         return tuple(run for _, _, run in self.runs() if run is not None)
 
@@ -89,10 +89,10 @@ class State:
                 counts["left"] += 1
                 continue
             counts[run.status.value] += 1
-            counts["disturbed"] += bool(self.disturbed(point, number))
+            counts["disturbed"] += bool(self.disturbance(point, number))
         return counts
 
-    def disturbed(self, point: RunRequest, number: int) -> str:
+    def disturbance(self, point: RunRequest, number: int) -> str:
         """Return what disturbed a run that ended well, in a few words; empty when nothing did."""
         run = self.records.get(point.key, {}).get(number)
         if run is None or not run.ok:
@@ -152,7 +152,7 @@ class State:
         self, point: RunRequest, number: int, run: Measurement, retry: Collection[Retry]
     ) -> bool:
         if run.ok:
-            return Retry.DISTURBED in retry and bool(self.disturbed(point, number))
+            return Retry.DISTURBED in retry and bool(self.disturbance(point, number))
         return (Retry.WRONG if run.status is Status.WRONG else Retry.FAILED) in retry
 
 

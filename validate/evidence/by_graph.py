@@ -13,7 +13,7 @@ from roofline.errors import RooflineError
 from roofline.model import Prediction, predict
 from roofline.model._expected_data import shipped
 from roofline.model._request import at_precision
-from roofline.spec import canonical, platform
+from roofline.spec import find_alias, platform
 from roofline.validate.evidence.evidence import Evidence, Placed
 from roofline.workload import Workload
 from roofline.workloads import decoders
@@ -98,7 +98,7 @@ def place_runs(evidence: Evidence) -> list[Placed | None]:
     for i, (machine, datatype) in enumerate(zip(facts.machine, facts.datatype, strict=True)):
         far: NDArray[np.float64] = np.abs(counts - own[i]).max(axis=1)
         near = [name for name, apart in zip(names, far.tolist(), strict=True) if apart < ALIKE]
-        if not near or canonical(machine) is None or peaks[i] < most[machine, datatype]:
+        if not near or find_alias(machine) is None or peaks[i] < most[machine, datatype]:
             found.append(None)
             continue
         try:

@@ -18,7 +18,7 @@ from roofline.model._network_facts import held_bytes, items_under_way, origin
 from roofline.model._run_facts import FAMILIES, Facts
 from roofline.model._run_features import YEAR
 from roofline.reading import CsvTable, decode, read_bytes, read_csv
-from roofline.spec import Platform, canonical, platform
+from roofline.spec import Platform, find_alias, platform
 from roofline.tables import with_columns
 from roofline.validate.evidence.cells import Cells, optional_number
 from roofline.validate.evidence.evidence import Chosen, Evidence, names
@@ -255,7 +255,7 @@ def machine_of(row: dict[str, str]) -> str:
     """Return the key of a run's machine: that of its platform file where the table of aliases knows one."""
     own = row.get("key") or row["machine"]
     for name in (own, row["machine"]):
-        alias = canonical(name)
+        alias = find_alias(name)
         if alias is not None and alias.units == 1:
             return alias.platform
     return own
@@ -264,7 +264,7 @@ def machine_of(row: dict[str, str]) -> str:
 @cache
 def _platform(machine: str) -> Platform | None:
     """Return the platform of a machine; None where there is no file of it."""
-    return platform(machine) if canonical(machine) else None
+    return platform(machine) if find_alias(machine) else None
 
 
 @cache

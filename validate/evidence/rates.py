@@ -17,7 +17,7 @@ from roofline.model._units import choose_unit
 from roofline.model.deployment import deployment, other_maker
 from roofline.precision import precision
 from roofline.reading import CsvTable
-from roofline.spec import canonical, platform, platform_keys
+from roofline.spec import find_alias, platform, platform_keys
 from roofline.spec.aliases import aliases
 from roofline.spec.matching import matching
 from roofline.surfaces import MODEL
@@ -220,7 +220,7 @@ def _called(name: str) -> Platform | None:
         PlatformError: It has modes, of which one must be named, or its file breaks a rule.
         TableError: The name stands for several machines together.
     """
-    alias = canonical(name)
+    alias = find_alias(name)
     if alias is not None and alias.units != 1:
         raise TableError(
             f"{name!r} stands for {alias.units} x {alias.platform}",

@@ -167,7 +167,7 @@ def runs_of_comparisons(table: CsvTable) -> tuple[Measurement, ...]:
             continue
         backend, _, tuning = row["backend"].partition(" ")
         job = RunRequest(
-            row["network"], backend, datatype=row["datatype"], batch=int(batch), tuning=Tuning.named(tuning),
+            row["network"], backend, datatype=row["datatype"], batch=int(batch), tuning=Tuning.of(tuning),
             threads=int(optional_number(row, "threads", 0.0)),
         )  # fmt: skip
         run = Measurement(

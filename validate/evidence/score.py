@@ -15,7 +15,7 @@ from roofline.model._expected_data import Parameters, shipped
 from roofline.model._quantiles import NOMINAL
 from roofline.model._run_facts import FAMILIES
 from roofline.number_format import plural
-from roofline.spec import canonical, platform
+from roofline.spec import find_alias, platform
 from roofline.surfaces import MODEL, argument
 from roofline.validate.evidence.by_graph import predictions, rate_alone, together
 from roofline.validate.evidence.evidence import Chosen, Evidence, Names, names
@@ -226,7 +226,7 @@ _LEFT_WORDS = {
 def makers_of(evidence: Evidence) -> Names:
     """Return who made the machine of each run, by its platform file; a machine without one stands for itself."""
     known = {
-        key: platform(key).vendor if canonical(key) else key
+        key: platform(key).vendor if find_alias(key) else key
         for key in sorted(set(evidence.facts.machine))
     }
     return names([known[key] for key in evidence.facts.machine])

@@ -81,7 +81,7 @@ def measure(
     made = run.make(model or request.network)
     job = _fill_in(request, chosen, made.answer)
     if made.answer is None:
-        return run.failed(job, made)
+        return run.failure(job, made)
     return run.measure(job, made.answer)
 
 
@@ -156,14 +156,14 @@ class _Run:
         prepared = self._step(Prepare(request), variables, extra_s=extra_s + waiting_s)
         artifact = prepared.answer
         if artifact is None:
-            return self.failed(job, prepared)
+            return self.failure(job, prepared)
         action = Run(request, artifact, made.inputs, *self._reference(made))
         run = self._step(action, variables, extra_s=waiting_s)
         if run.answer is None:
-            return self.failed(job, run, artifact)
+            return self.failure(job, run, artifact)
         return self._record(job, run.answer, artifact, made)
 
-    def failed(
+    def failure(
         self, job: RunRequest, outcome: Outcome[Any], artifact: Artifact | None = None
     ) -> Measurement:
         """Return the record of a run that did not end well."""

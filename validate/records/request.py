@@ -99,7 +99,7 @@ class RunRequest:
 
     def __post_init__(self) -> None:
         """Take the name of a tuning for it."""
-        object.__setattr__(self, "tuning", Tuning.named(self.tuning))
+        object.__setattr__(self, "tuning", Tuning.of(self.tuning))
 
     @property
     def binding(self) -> Binding:

@@ -20,7 +20,7 @@ class Tuning(StrEnum):
     TUNED = "tuned"
 
     @classmethod
-    def named(cls, name: str) -> Tuning:
+    def of(cls, name: str) -> Tuning:
         """Return the tuning of a name.
 
         Raises:

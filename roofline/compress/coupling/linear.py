@@ -20,9 +20,9 @@ def gemm(call: Call) -> Results:
     a, b = call.axes(0), call.axes(1)
     call.tie(a[0 if flip_a else 1], b[1 if flip_b else 0])
     made = (a[1 if flip_a else 0], b[0 if flip_b else 1])
-    if call.stored(1):
+    if call.is_stored(1):
         call.produce(1, 0 if flip_b else 1)
-    elif call.stored(0):
+    elif call.is_stored(0):
         call.produce(0, 1 if flip_a else 0)
     return [broadcast(call, [made, call.axes(2)]) if call.has(2) else made]
 
@@ -108,7 +108,7 @@ def einsum(call: Call) -> Results:
                 letters[letter] = labels
     for position, term in enumerate(terms.split(",")):
         for axis, letter in enumerate(term):
-            if call.stored(position) and letter in result:
+            if call.is_stored(position) and letter in result:
                 call.produce(position, axis)
     return [tuple(letters[letter] for letter in result)]
 
@@ -125,9 +125,9 @@ def product_of(
     a = (*a[:-2], a[-1], a[-2]) if flip_left else a
     b = (*b[:-2], b[-1], b[-2]) if flip_right else b
     call.tie(a[-1], b[-min(2, len(b))])
-    if call.stored(right) and len(b) > 1:
+    if call.is_stored(right) and len(b) > 1:
         call.produce(right, len(b) - (2 if flip_right else 1))
-    if call.stored(left) and len(a) > 1:
+    if call.is_stored(left) and len(a) > 1:
         call.produce(left, len(a) - (1 if flip_left else 2))
     batch = broadcast(call, [a[:-2], b[:-2]])
     rows = a[-2:-1] if len(a) > 1 else ()

@@ -128,14 +128,14 @@ def gather(call: Call) -> Results:
     """
     x, positions = call.axes(0), call.axes(1)
     axis = call.integer("axis", 0) % max(len(x), 1)
-    if call.stored(0):
+    if call.is_stored(0):
         for other in range(len(x)):
             if other != axis:
                 call.produce(0, other)
     known = call.integers(1)
     size = len(x[axis])
     outside = known is not None and any(not -size <= position < size for position in known)
-    if known is None or outside or len(positions) != 1 or not call.stored(1):
+    if known is None or outside or len(positions) != 1 or not call.is_stored(1):
         call.fix(x[axis], "its entries are picked by data")
         return [(*x[:axis], *(fixed_labels(len(p)) for p in positions), *x[axis + 1 :])]
     picked = x[axis][np.array(known, np.int64)]

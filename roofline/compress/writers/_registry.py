@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from roofline.binding import UNBOUND, Binding
 from roofline.compress.bodies import bodies, distinct, nested_tensors
 from roofline.compress.call import layer_name
-from roofline.compress.plain import plain
+from roofline.compress.plain import unwrap_weights
 from roofline.compress.quantization import ENDS, Quantization
 from roofline.compress.sparsity import multiplying_weights
 from roofline.compress.tensors import ABSENT, has_data, inline_functions
@@ -103,7 +103,7 @@ def quantize(
             repair=ABSENT,
         )
     kept = tuple(sorted(wide))
-    return writers.get(name)(plain(model, kept), replace(given, wide=kept))
+    return writers.get(name)(unwrap_weights(model, kept), replace(given, wide=kept))
 
 
 def kept_layers(model: onnx.ModelProto, request: Quantization) -> set[str]:

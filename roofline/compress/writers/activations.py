@@ -15,7 +15,7 @@ import numpy as np
 
 from roofline.compress.bodies import nested_tensors, storing_graphs
 from roofline.compress.call import layer_name
-from roofline.compress.plain import plain
+from roofline.compress.plain import unwrap_weights
 from roofline.compress.sparsity import WEIGHT_OPERANDS, wide_weights
 from roofline.compress.widening import widen
 from roofline.compress.writers._registry import WriteOptions, Writer, writers
@@ -78,7 +78,7 @@ def write_integers(
         (8, False): TensorProto.INT8, (8, True): TensorProto.UINT8, (4, False): TensorProto.INT4,
         (4, True): TensorProto.UINT4, (2, False): TensorProto.INT2, (2, True): TensorProto.UINT2,
     }  # fmt: skip
-    model = plain(widen(model), options.wide)
+    model = unwrap_weights(widen(model), options.wide)
     model = at_opset(model, max(OPSETS[weight_bits], OPSETS[activation_bits]))
     entries = _activations(model, options)
     ranges = _ranges(model, entries, options)
@@ -104,7 +104,7 @@ def write_fp8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
     """
     from onnx import TensorProto, helper
 
-    written = at_opset(plain(widen(model), options.wide), FP8_OPSET)
+    written = at_opset(unwrap_weights(widen(model), options.wide), FP8_OPSET)
     entries = _activations(written, options)
     ranges = _ranges(written, entries, options)
     homes, tensors = storing_graphs(written), nested_tensors(written)

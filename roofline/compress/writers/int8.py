@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roofline.compress.calibration import batches
-from roofline.compress.plain import plain
+from roofline.compress.plain import unwrap_weights
 from roofline.compress.shielding import shield
 from roofline.compress.sparsity import RECURRENT, wide_weights
 from roofline.compress.widening import widen
@@ -59,7 +59,7 @@ def write_int8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
         )
     import onnx
 
-    model = _number_apart(shield(plain(widen(model), options.wide)))
+    model = _number_apart(shield(unwrap_weights(widen(model), options.wide)))
 
     class Reader(CalibrationDataReader):  # pyright: ignore
         def __init__(self) -> None:

@@ -84,7 +84,7 @@ def _try_branches(
     tried: dict[str, _Attempt] = {}
     for branch, graph in graphs.items():
         inside = frame.inside(f"{local}.{branch}", container=frame.prefix + local)
-        with walker.collected() as ran:
+        with walker.collect() as ran:
             try:
                 inner = walker.graph(graph, {}, environment, inside)
                 found = [inner.find(entry.name) for entry in graph.output]

@@ -52,7 +52,7 @@ def plan_of(
     body = frame.body(proto, "body")
     if proto.op_type == "Loop":
         return _loop(walker, body, operands, name)
-    attributes = attribute_values(frame.given(proto))
+    attributes = attribute_values(frame.attributes_of(proto))
     parts = scan_parts(proto, attributes, operands, frame.opsets.get("", 0))
     constant = all(tensor.constant for tensor in parts.slices)
     return Plan(

@@ -245,7 +245,7 @@ def _trip(
     for entry, tensor in zip(body.input, given, strict=True):
         named[entry.name] = replace(tensor, name=prefix + entry.name, stored=False)
         walker.sequences.alias(tensor, prefix + entry.name)
-    with walker.collected() as ran:
+    with walker.collect() as ran:
         inner = walker.graph(body, named, environment, frame)
     walker.notes.extend(ran.notes)
     found = [inner.find(entry.name) for entry in body.output]

@@ -104,7 +104,7 @@ class Frame:
                 return self._resolve(attribute)
         return None
 
-    def given(self, proto: NodeProto) -> dict[str, AttributeProto]:
+    def attributes_of(self, proto: NodeProto) -> dict[str, AttributeProto]:
         """Return a call's attributes by name, those that refer to the function around resolved."""
         found = ((entry.name, self._resolve(entry)) for entry in proto.attribute)
         return {name: source for name, source in found if source is not None}

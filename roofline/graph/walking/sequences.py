@@ -48,7 +48,7 @@ class Sequences:
         if tensor.name in self._empty:
             self._empty.add(name)
 
-    def typed(self, node: Node) -> Node:
+    def type_results(self, node: Node) -> Node:
         """Return a call on sequences with its results typed; a resulting sequence is remembered."""
         output = node.outputs[0] if node.outputs else None
         if output is None:

@@ -159,7 +159,7 @@ class Walker:
         return tuple(found)
 
     @contextmanager
-    def collected(self) -> Generator[Trace, None, None]:
+    def collect(self) -> Generator[Trace, None, None]:
         """Gather the calls and notes of the walk inside apart from those around it."""
         around, found = Trace(self.nodes, self.notes), Trace()
         self.nodes, self.notes = found.nodes, found.notes
@@ -221,7 +221,7 @@ class Walker:
                     exact = False
                 if operand.carrier is not None:
                     narrowed = True
-        prefix, given = frame.prefix, frame.given(proto) if len(proto.attribute) else {}
+        prefix, given = frame.prefix, frame.attributes_of(proto) if len(proto.attribute) else {}
         node = Node(
             proto.op_type,
             self.call_name(proto, frame),
@@ -275,7 +275,7 @@ class Walker:
             if proto.op_type == "Constant":
                 return replace(node, outputs=(self._constant(proto, node, frame),))
             if proto.op_type in SEQUENCE_OPERATORS:
-                return self.sequences.typed(node)
+                return self.sequences.type_results(node)
         node = infer_types(node, row, proto)
         if proto.op_type == "ConstantOfShape":
             node = type_filled(node, frame.attribute(proto, "value"))
@@ -343,7 +343,7 @@ class Walker:
             local.names[formal] = operands[place] if place < len(operands) else None
         where = f"the function {function.name!r}"
         ordered, _ = schedule(function.node, local.names, (), where, self.reads)
-        with self.collected() as found:
+        with self.collect() as found:
             self.calls(ordered, local, inner)
         self.notes.extend(found.notes)
         for formal in function.output:

@@ -388,3 +388,23 @@ def test_a_row_of_an_unknown_datatype_is_refused_by_its_column(tmp_path: Path) -
     assert [run.job.datatype for run in found.measurements] == ["fp16"]
     ((row, reason),) = [(gone.row, gone.reason) for gone in found.rejected]
     assert (row, "datatype: unknown datatype 'fp17'" in reason) == (2, True)
+
+
+def test_an_openvino_report_that_states_no_batch_is_of_one_item(tmp_path: Path) -> None:
+    text = "Execution results\nMedian latency (ms);20.0\nthroughput;400\n"
+    _, found = read_runs(
+        written(tmp_path, "report.csv", text), Facts(network="net", machine="box", datatype="fp16")
+    )
+    (run,) = found.measurements
+    assert run.job.batch == 1
+    assert run.reported is not None
+    # 400 items a second x 0.02 s are eight requests of one item.
+    assert run.reported.concurrency == 8
+
+
+def test_an_openvino_report_needs_one_of_its_two_figures(tmp_path: Path) -> None:
+    alone = "Execution results\nMedian latency (ms);20.0\n"
+    _, found = read_runs(written(tmp_path, "report.csv", alone), FACTS)
+    assert found.measurements[0].median_s == 0.02
+    with pytest.raises(TableError, match="neither a throughput nor a latency"):
+        read_runs(written(tmp_path, "none.csv", "Execution results\nthroughput;N/A\n"), FACTS)

@@ -89,7 +89,7 @@ def use_blocks(
         with builder.dataflow():
             for binding in main.body.blocks[0].bindings:
                 rewriter.bind(binding)
-            output = builder.emit_output(rewriter.plain(result))
+            output = builder.emit_output(rewriter.restore(result))
         builder.emit_func_output(output)
     return builder.finalize(), dict(rewriter.used)
 
@@ -146,11 +146,11 @@ class _Rewriter:
             return value
         return self._builder.normalize(made(*operands))
 
-    def plain(self, expression: Any) -> Any:
+    def restore(self, expression: Any) -> Any:
         """Return an old expression's value in the layout that it had."""
         relax = self._relax
         if isinstance(expression, relax.Tuple):
-            return relax.Tuple([self.plain(field) for field in expression.fields])
+            return relax.Tuple([self.restore(field) for field in expression.fields])
         if not isinstance(expression, relax.Var):
             return expression
         if expression not in self._plain and expression in self._packed:
@@ -166,12 +166,12 @@ class _Rewriter:
     def _renew(self, value: Any) -> Any:
         relax = self._relax
         if isinstance(value, relax.Call):
-            arguments = [self.plain(argument) for argument in value.args]
+            arguments = [self.restore(argument) for argument in value.args]
             types = getattr(value, "ty_args", None)
             return relax.Call(value.op, arguments, value.attrs, types)
         if isinstance(value, relax.TupleGetItem):
-            return relax.TupleGetItem(self.plain(value.tuple_value), value.index)
-        return self.plain(value)
+            return relax.TupleGetItem(self.restore(value.tuple_value), value.index)
+        return self.restore(value)
 
     def _in_blocks(self, call: Any) -> _PackedImage | None:
         name = getattr(call.op, "name", "")
@@ -211,7 +211,7 @@ class _Rewriter:
             return self._packed[expression].expression
         packed = self._builder.emit_te(
             blocks.pack(channels, self._lanes, step),
-            self.plain(expression),
+            self.restore(expression),
             primfunc_name_hint="pack",
         )
         if channels >= self._lanes and isinstance(expression, self._relax.Var):
@@ -364,7 +364,7 @@ class _Rewriter:
         if dtype in _INTEGERS:
             made = None
             if self._integers and integers.can_multiply(call, weights):
-                rows = self.plain(call.args[0])
+                rows = self.restore(call.args[0])
                 made = integers.product(self._builder, rows, weights, dtype, self._lanes)
             self.used["direct" if made is None else "blocked"] += 1
             return made
@@ -378,7 +378,7 @@ class _Rewriter:
             return None
         self.used["blocked"] += 1
         rows = int(np.prod(shape[:-1]))
-        flat = self.plain(call.args[0])
+        flat = self.restore(call.args[0])
         if len(shape) > 2:
             flat = self._builder.emit(relax.op.reshape(flat, (rows, shape[-1])))
         constant = relax.const(blocks.packed_matrix(weights, lanes))

@@ -63,7 +63,7 @@ class Choices:
         entry = self._found.get(key(conv))
         return BLOCKED if entry is None else str(entry["algorithm"])
 
-    def known(self, conv: Convolution) -> bool:
+    def knows(self, conv: Convolution) -> bool:
         """Tell whether a convolution's algorithm was chosen."""
         return key(conv) in self._found
 
@@ -160,7 +160,7 @@ def choose(
         report: Told of every choice.
     """
     start = time.monotonic()
-    open_ones = [conv for conv in convs if not choices.known(conv)]
+    open_ones = [conv for conv in convs if not choices.knows(conv)]
     failed = 0
     for place, conv in enumerate(open_ones):
         spent = time.monotonic() - start

@@ -65,7 +65,7 @@ def calibrate(
     correct: CorrectOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Measure this machine: its peaks and bandwidths, and what a runtime reaches of them (about two minutes).
+    """Measure this machine: its peaks and bandwidths, and what a runtime reaches of them (about three minutes).
 
     The file holds a profile, from which `predict --model calibrated` estimates what any network takes here. A
     calibration that is interrupted goes on where it was.

@@ -11,6 +11,11 @@ from roofline.model._group_parts import NORMALIZED_SUM, QUANTIZED_SOFTMAX, knows
 from roofline.model.executed_steps import Step, steps_of
 from roofline.model.machine_profile import Profile, Sample
 from roofline.model.network_time import calibrated_time
+from roofline.validate.calibration.groups import with_groups
+from roofline.validate.calibration.measured_probe import MeasuredProbe
+from roofline.validate.calibration.microbenchmarks import ProbeTimes, Times
+from roofline.validate.calibration.probe_timing import run_request
+from roofline.validate.calibration.probes import probes
 
 TOKENS, WIDTH = 16, 32
 FAST, SLOW = Sample((512.0,), 0.5), Sample((512.0,), 0.05)
@@ -217,3 +222,34 @@ def test_what_is_computed_of_shapes_runs_only_where_sizes_are_free(free, execute
     assert {"relu", "view"} <= set(found)
     assert ({"shape", "multiply"} <= set(found)) == executed
     assert ("multiply" in found) == executed
+
+
+def measured(name: str, copy_s: float, known: Profile, plain_s: float = 0.0) -> Profile:
+    """Return the profile with what one probe says that took so long a copy, beside its plain one."""
+    (probe,) = [probe for probe in probes() if probe.name == name]
+    plain = f"{name.partition(':')[0]}: none"
+    of = {
+        entry: ProbeTimes(1e-5, 1e-5 + seconds * probe.copies, probe.copies)
+        for entry, seconds in ((name, copy_s), (plain, plain_s))
+    }
+    times = Times("onnxruntime", "0", 1, of)
+    return with_groups([MeasuredProbe(probe, of[name])], known, times)
+
+
+def test_a_group_is_sampled_by_two_passes_over_its_values():
+    made = measured("group normalized_sum of 24576", 1e-4, profile())
+    (sample,) = made.samples[NORMALIZED_SUM]
+    assert sample.at == (24576.0,)
+    assert sample.utilisation == pytest.approx(8 * 24576 / 1e10 / 1e-4)
+
+
+@pytest.mark.parametrize(("more_s", "free"), [(0.1e-6, True), (0.9e-6, False)])
+def test_what_a_gemm_does_on_its_way_out_adds_less_than_a_layer(more_s, free):
+    known = profile(elementwise__Relu=Sample((64.0,), 1.0))
+    made = measured("after a Gemm: Relu", 2e-6 + more_s, known, plain_s=2e-6)
+    assert ("Gemm.Relu" in made.after_product) == free
+
+
+def test_a_run_is_asked_for_in_single_precision_of_backends_that_compile():
+    asked = run_request("net", "tvm", 2)
+    assert (asked.datatype, asked.threads, asked.batch) == ("fp32", 2, 0)

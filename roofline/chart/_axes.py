@@ -63,6 +63,13 @@ def finish_bars(ax: Drawing, title: str, what: str, *, columns: int) -> None:
     legend_above(ax, title, columns=columns)
 
 
+def legend_mark(label: str, **look: Any) -> Any:
+    """Return an entry of a legend that is a mark, or with ``ls`` a line; the look is what ``plot`` takes."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], label=label, **{"ls": "", **look})
+
+
 def write_note(ax: Drawing, note: str) -> None:
     """Write in a line below the axes how to read them, where it covers nothing."""
     ax.annotate(note, (1, 0), xycoords="axes fraction", xytext=(0, -36), textcoords="offset points", ha="right",

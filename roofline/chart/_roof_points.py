@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from roofline.chart import _style as style
-from roofline.chart._axes import Drawing
+from roofline.chart._axes import Drawing, legend_mark
 from roofline.chart._labels import OFF_THE_LINE, place_labels
 from roofline.chart._table import distinct_values
 from roofline.model import ridge
@@ -111,44 +111,20 @@ def _explain(
     ax: Drawing, points: Sequence[Point], marks: Mapping[str, str], *, on_chip: bool
 ) -> None:
     """Draw the legend of marks, and of what else is drawn beside networks."""
-    from matplotlib.lines import Line2D
-
     grey = style.GREY
     names = [
-        Line2D(
-            [],
-            [],
-            marker=marks[name],
-            ms=style.size(marks[name], 6),
-            ls="",
-            color=grey,
-            label=name,
-        )
+        legend_mark(name, marker=marks[name], ms=style.size(marks[name], 6), color=grey)
         for name in distinct_values(point.label for point in points)
         if name in marks
     ]
     if any(point.measured is not None for point in points):
-        names.append(Line2D([], [], marker="x", ls="", color=style.INK, label="measured"))
+        names.append(legend_mark("measured", marker="x", color=style.INK))
     if any(point.estimated for point in points):
-        names.append(
-            Line2D(
-                [],
-                [],
-                marker="o",
-                ls="",
-                mfc="white",
-                color=grey,
-                label="hollow: expected of a run",
-            )
-        )
+        names.append(legend_mark("hollow: expected of a run", marker="o", mfc="white", color=grey))
     if on_chip:
-        names.append(Line2D([], [], ls="--", color=grey, label="roof of on-chip memory"))
+        names.append(legend_mark("roof of on-chip memory", ls="--", color=grey))
     if any(point.resident for point in points):
-        names.append(
-            Line2D(
-                [], [], marker="o", ls="", mfc="none", ms=9, color=grey, label="fits on the chip"
-            )
-        )
+        names.append(legend_mark("fits on the chip", marker="o", mfc="none", ms=9, color=grey))
     if names:
         legend = ax.legend(
             handles=names, loc="lower right", fontsize=7.5, ncols=1 + len(names) // 14
@@ -175,8 +151,6 @@ def _is_covering(ax: Drawing, legend: Drawing) -> bool:
 
 def draw_layers(ax: Drawing, points: Sequence[Point]) -> None:
     """Draw the layers of one network: the colour is what holds them back, the area their share of the time."""
-    from matplotlib.lines import Line2D
-
     heaviest = max((point.weight for point in points), default=1.0)
     for point in points:
         ax.plot(
@@ -190,15 +164,8 @@ def draw_layers(ax: Drawing, points: Sequence[Point]) -> None:
     )  # fmt: skip
     bounds = distinct_values(point.bound for point in points if point.bound)
     handles = [
-        Line2D(
-            [],
-            [],
-            marker="o",
-            ls="",
-            color=style.BOUND.get(name, style.INK),
-            label=f"{name}-bound layer",
-        )
+        legend_mark(f"{name}-bound layer", marker="o", color=style.BOUND.get(name, style.INK))
         for name in bounds
     ]
-    handles.append(Line2D([], [], marker="", ls="", label="area: share of the time"))
+    handles.append(legend_mark("area: share of the time", marker=""))
     ax.legend(handles=handles, loc="lower right", fontsize=7.5)

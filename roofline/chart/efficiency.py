@@ -180,12 +180,13 @@ class EfficiencyChart(Chart):
             )  # fmt: skip
 
     def _legend(self, ax: axes.Drawing) -> None:
-        from matplotlib.lines import Line2D
         from matplotlib.patches import Patch
 
         handles: list[Any] = list(ax.get_legend_handles_labels()[0])
         if any(bar.interval for bar in self.bars):
-            handles.append(Line2D([], [], color=style.INK, marker="_", label="expected of a run"))
+            handles.append(
+                axes.legend_mark("expected of a run", color=style.INK, marker="_", ls="-")
+            )
         flags = sorted({bar.flag for bar in self.bars if bar.flag and bar.measured is not None})
         if flags:
             handles.append(

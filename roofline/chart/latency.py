@@ -70,8 +70,6 @@ class LatencyChart(Chart):
 
     def draw(self, ax: axes.Drawing) -> None:
         """Draw a line per configuration: colour by machine, marker by network, the batch at both ends."""
-        from matplotlib.lines import Line2D
-
         colour, dash = self._looks()
         marks = style.markers(line.network for line in self.lines)
         for line in self.lines:
@@ -91,12 +89,12 @@ class LatencyChart(Chart):
         axes.outside_legend(
             ax,
             [
-                Line2D([], [], color=colour[name], ls=dash[name], lw=1.6, label=name)
+                axes.legend_mark(name, color=colour[name], ls=dash[name], lw=1.6)
                 for name in distinct_values(x.machine for x in self.lines)
             ]
-            + ([Line2D([], [], ls="", label="")] if len(marks) > 1 else [])
+            + ([axes.legend_mark("")] if len(marks) > 1 else [])
             + [
-                Line2D([], [], color=style.GREY, marker=marks[name], ls="", label=name)
+                axes.legend_mark(name, color=style.GREY, marker=marks[name])
                 for name in distinct_values(line.network for line in self.lines)
                 if len(marks) > 1
             ],

@@ -92,7 +92,6 @@ class LayerTimes(Chart):
 
     def draw(self, ax: axes.Drawing) -> None:
         """Draw the predicted time as a bar in the colour of its bound, and the measured time as a mark above it."""
-        from matplotlib.lines import Line2D
         from matplotlib.patches import Patch
 
         panels = self.panels()
@@ -142,7 +141,7 @@ class LayerTimes(Chart):
         ]
         if measured:
             handles.append(
-                Line2D([], [], marker="_", ls="", color=style.INK, mew=1.8, ms=9, label="measured")
+                axes.legend_mark("measured", marker="_", color=style.INK, mew=1.8, ms=9)
             )
         axes.legend_above(ax, self.title, handles=handles)
 

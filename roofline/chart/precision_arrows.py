@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from roofline.chart import _style as style
-from roofline.chart._axes import Drawing
+from roofline.chart._axes import Drawing, legend_mark
 from roofline.chart._base import Chart
 from roofline.chart._labels import place_labels
 from roofline.chart._registry import Options, table_chart
@@ -68,8 +68,6 @@ class PrecisionChart(Chart):
 
     def draw(self, ax: Drawing) -> None:
         """Draw the roofs, and for each network an arrow from datatype to datatype with the gain at its end."""
-        from matplotlib.lines import Line2D
-
         reach = tuple(intensity for path in self.paths for _, intensity, _ in path.steps)
         RooflineChart(self.roofs, title=self.title, reach=reach).draw(ax)
         colour = style.colours(path.label for path in self.paths)
@@ -93,7 +91,7 @@ class PrecisionChart(Chart):
             colours=[colour[path.label] for path, _ in ends], reach=20,
         )  # fmt: skip
         handles = [
-            Line2D([], [], marker="o", color=colour[path.label], label=path.label)
+            legend_mark(path.label, marker="o", color=colour[path.label], ls="-")
             for path in self.paths
         ]
         ax.legend(handles=handles, loc="lower right", fontsize=7)

@@ -65,7 +65,6 @@ class PruningChart(Chart):
 
     def draw(self, ax: axes.Drawing) -> None:
         """Draw, relative to the unpruned network, a line for each quantity beside the square of the share."""
-        from matplotlib.lines import Line2D
         from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
         colour = style.colours(entry.network for entry in self.networks)
@@ -84,14 +83,14 @@ class PruningChart(Chart):
         ax.yaxis.set_major_formatter(FuncFormatter(_percent))
         axes.set_titles(ax, self.title, "share of channels kept", "share of the unpruned network")
         handles = [
-            Line2D([], [], color=colour[entry.network], lw=2, label=entry.network)
+            axes.legend_mark(entry.network, color=colour[entry.network], lw=2, ls="-")
             for entry in self.networks
         ]
         handles += [
-            Line2D([], [], color=style.GREY, ls=dash, label=name) for name, _, dash in _QUANTITIES
+            axes.legend_mark(name, color=style.GREY, ls=dash) for name, _, dash in _QUANTITIES
         ]
         handles.append(
-            Line2D([], [], color="#BBBBBB", lw=4, alpha=0.5, label="square of the share")
+            axes.legend_mark("square of the share", color="#BBBBBB", lw=4, alpha=0.5, ls="-")
         )
         axes.outside_legend(ax, handles)
 

@@ -94,7 +94,6 @@ class SpeedUpChart(Chart):
 
         A prediction is a line across them.
         """
-        from matplotlib.lines import Line2D
         from matplotlib.patches import Patch
 
         panels = self.panels()
@@ -143,7 +142,7 @@ class SpeedUpChart(Chart):
         handles: list[Any] = [Patch(facecolor=colour[name], label=name) for name in sorted(colour)]
         handles.append(Patch(fill=False, edgecolor=style.INK, label="expected"))
         if predicted:
-            handles.append(Line2D([], [], color=style.PREDICTED, lw=1.6, label="predicted"))
+            handles.append(axes.legend_mark("predicted", color=style.PREDICTED, lw=1.6, ls="-"))
         columns = max(2, min(6, int(self.size()[0] / 1.6)))
         axes.legend_above(ax, self.title, columns=columns, handles=handles)
 

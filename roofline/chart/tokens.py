@@ -63,8 +63,6 @@ class TokensChart(Chart):
 
     def draw(self, ax: axes.Drawing) -> None:
         """Draw a curve per machine, dashed where it is a bound, hollow where caches do not fit."""
-        from matplotlib.lines import Line2D
-
         colours = {curve.platform: style.machine_colour(curve.platform) for curve in self.curves}
         marks = style.markers(colours)
         for curve in self.curves:
@@ -87,8 +85,10 @@ class TokensChart(Chart):
         axes.outside_legend(
             ax,
             [
-                Line2D([], [], color=colours[curve.platform], ls="--" if curve.bound else "-", lw=1.6, label=curve.name,
-                       marker=marks[curve.platform], ms=style.size(marks[curve.platform], 4.5))
+                axes.legend_mark(
+                    curve.name, color=colours[curve.platform], ls="--" if curve.bound else "-", lw=1.6,
+                    marker=marks[curve.platform], ms=style.size(marks[curve.platform], 4.5),
+                )
                 for curve in self.curves
             ],
         )  # fmt: skip

@@ -12,6 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 import roofline as rl
 from roofline.binding import Binding
 from roofline.errors import DimensionError
+from roofline.graph.walking.limits import own_blocks
+from roofline.node import Limit, Node, Tensor
 from roofline.workload import Workload
 
 F32, I64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
@@ -247,3 +249,16 @@ def test_a_sequence_loses_its_last_tensor_or_the_one_that_is_named(
     )
     (made,) = Workload.from_onnx(helper.make_model(graph)).outputs
     assert made.shape == left
+
+
+def test_a_convolution_over_blocks_has_the_channels_that_are_its_own() -> None:
+    """A runtime's layout fills channels up to 16: three are the network's, of which there are no limits to say."""
+    blocks = Node(
+        "Conv",
+        "n",
+        (Tensor("x", (1, 16, 8, 8)), Tensor("w", (16, 16, 1, 1))),
+        (Tensor("y", (1, 16, 8, 8)),),
+    )
+    (own,) = own_blocks(blocks, {"y": 3}).outputs
+    assert own is not None
+    assert (own.shape, own.limit) == ((1, 3, 8, 8), Limit.EXACT)

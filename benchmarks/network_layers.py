@@ -2,10 +2,10 @@
 
     python benchmarks/network_layers.py --evidence evidence.csv [--kept layers.jsonl]    # goes on where it stopped
 
-Needs torch, torchvision and timm, and ultralytics for its detectors. A network of timm is built on torch's device
-without storage, at the input size that most of its runs have; of the others the operators are run, on zeros. What each
-calls is written down: per kind of layer and shape the multiply-accumulates, elements read and written, weights and the
-narrower of its channels. Batch normalizations are left out, which runtimes and exporters fold.
+Needs torch, torchvision and timm, and ultralytics and yolox for their detectors. A network of timm is built on torch's
+device without storage, at the input size that most of its runs have; of the others the operators are run, on zeros.
+What each calls is written down: per kind of layer and shape the multiply-accumulates, elements read and written,
+weights and the narrower of its channels. Batch normalizations are left out, which runtimes and exporters fold.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator
 from math import prod
 from pathlib import Path
 from typing import Any
+
+import yolov7
 
 from roofline.model._layer_groups import OTHER, WIDE, LayerCounts, gather_alike
 from roofline.validate.evidence.named_layers import HEADER, TABLE
@@ -34,10 +36,18 @@ VIEWS = frozenset({
 """Calls that move no data."""
 
 DETECTORS = (
-    "v3/yolov3-tiny", "v3/yolov3", "v5/yolov5n", "v5/yolov5s", "v5/yolov5m", "v6/yolov6n", "v6/yolov6s", "v6/yolov6m",
-    "v8/yolov8n", "v8/yolov8s", "v8/yolov8m", "v10/yolov10n", "v10/yolov10s", "11/yolo11n", "11/yolo11s", "11/yolo11m",
+    "yolov3-tiny", "yolov3", *(f"yolov5{size}" for size in "nsm"), *(f"yolov6{size}" for size in "nsm"),
+    *(f"yolov8{size}" for size in "nsmlx"), *(f"yolov9{size}" for size in "tsmc"),
+    *(f"yolov10{size}" for size in "nsmlx"), *(f"yolo11{size}" for size in "nsmlx"),
+    *(f"yolo26{size}" for size in "nsmlx"),
 )  # fmt: skip
-"""Definitions of ultralytics, at 640 pixels."""
+"""Definitions of ultralytics, at 640 pixels, as they are deployed: what is of training alone is folded or left out."""
+
+ANCHOR_FREE = {
+    "yolox_nano": (0.33, 0.25), "yolox_tiny": (0.33, 0.375), "yolox_s": (0.33, 0.5), "yolox_m": (0.67, 0.75),
+    "yolox_l": (1.0, 1.0), "yolox_x": (1.33, 1.25),
+}  # fmt: skip
+"""Depth and width of the networks of yolox, at 640 pixels."""
 
 CLASSIFIERS = {
     "squeezenet1_0": 224, "squeezenet1_1": 224, "alexnet": 224, "googlenet": 224, "shufflenet_v2_x1_0": 224,
@@ -148,6 +158,33 @@ def headed(name: str) -> Any:
     return Headed()
 
 
+def detector(name: str) -> Any:
+    """Return a detector of ultralytics as it is deployed."""
+    tasks: Any = importlib.import_module("ultralytics.nn.tasks")
+    return tasks.DetectionModel(f"{name}.yaml", verbose=False).eval().fuse(verbose=False)
+
+
+def anchor_free(name: str) -> Any:
+    """Return a network of yolox, without what decodes its boxes."""
+    models: Any = importlib.import_module("yolox.models")
+    depth, width = ANCHOR_FREE[name]
+    separable = name == "yolox_nano"
+    head = models.YOLOXHead(80, width, depthwise=separable)
+    head.decode_in_inference = False
+    return models.YOLOX(models.YOLOPAFPN(depth, width, depthwise=separable), head)
+
+
+def called(function: Callable[[Any], Any]) -> Any:
+    """Return a function of an image as a network."""
+    torch: Any = importlib.import_module("torch")
+
+    class Called(torch.nn.Module):
+        def forward(self, data: Any) -> Any:
+            return function(data)
+
+    return Called()
+
+
 def builders(evidence: Path) -> Iterator[tuple[str, int, Build]]:
     """Yield the name and the input size of each network, and what builds it."""
     sizes: dict[str, Counter[int]] = defaultdict(Counter)
@@ -163,11 +200,12 @@ def builders(evidence: Path) -> Iterator[tuple[str, int, Build]]:
         yield name, size, lambda make=make, size=size: of_zeros(make, size)
     for name, size in HEADED.items():
         yield name, size, lambda name=name, size=size: of_zeros(lambda: headed(name), size)
-    tasks: Any = importlib.import_module("ultralytics.nn.tasks")
-    for path in DETECTORS:
-        file = f"{path.split('/')[1]}.yaml"
-        make = lambda file=file: tasks.DetectionModel(file, verbose=False)  # noqa: E731
-        yield file.removesuffix(".yaml"), 640, lambda make=make: of_zeros(make, 640)
+    for name in DETECTORS:
+        yield name, 640, lambda name=name: of_zeros(lambda: detector(name), 640)
+    for name in ANCHOR_FREE:
+        yield name, 640, lambda name=name: of_zeros(lambda: anchor_free(name), 640)
+    for name, network in yolov7.NETWORKS.items():
+        yield name, 640, lambda network=network: of_zeros(lambda: called(network), 640)
 
 
 def kept_lines(kept: Path) -> dict[str, dict[str, Any]]:

@@ -32,6 +32,7 @@ app = typer.Typer(add_completion=False)
 TABLES = (
     "all",
     "in_sample",
+    "early",
     "by_quantity",
     "set_aside",
     "by_class",
@@ -42,6 +43,9 @@ TABLES = (
     "by_machine",
 )
 
+
+TITLES = {"early": "early, not in the fit"}
+"""What a table is called where its name says too little."""
 
 RunsArgument = Annotated[
     Path,
@@ -210,7 +214,7 @@ def _tables(document: Mapping[str, object]) -> str:
     found = [
         as_table(
             [_cells(label, entry) for label, entry in _entries(document, name).items()],
-            title=name.replace("_", " "),
+            title=TITLES.get(name, name.replace("_", " ")),
         )
         for name in TABLES
         if document.get(name)
@@ -278,6 +282,7 @@ def _write_rows(scored: Scored, path: Path) -> None:
             if scored.asked[i] or scored.basis[i] == NO_BASIS
             else "gave a figure",
             "in_sample": bool(scored.in_sample[i]),
+            "early": bool(scored.early[i]),
         }
         for i, row in enumerate(scored.evidence.rows)
     ]

@@ -29,7 +29,7 @@ class Usage:
     throughput: bool
     """Whether some of it has several runs in flight."""
     speed: float
-    """Median of the logarithm of the bound's time by the measured one, to tell the fastest runtime."""
+    """Logarithm of the rate of one network on a machine in the middle of the class, to tell the fastest runtime."""
     cores: float
     """Median over machines of the cores that their fastest runs use."""
 
@@ -40,14 +40,22 @@ class MachineRuns:
 
     machine_class: str
     speeds: Mapping[str, float]
-    """Per runtime the median logarithm of the bound's time by the measured one."""
+    """Per runtime the logarithm of the rate of one network."""
     cores: float
     """Cores that its fastest runs use."""
+    runs: Mapping[str, int]
+    """How many it has, per runtime."""
 
     def fastest(self, among: Container[str]) -> str | None:
-        """Return the runtime of some that comes closest to the bound; None where it has none of them."""
+        """Return the fastest runtime of some, of those with a tenth of the runs of the most run; None for none."""
         known = [name for name in self.speeds if name in among]
-        return max(known, key=lambda name: self.speeds[name], default=None)
+        most = max((self.runs[name] for name in known), default=0)
+        often = [name for name in known if OFTEN * self.runs[name] >= most]
+        return max(often, key=lambda name: self.speeds[name], default=None)
+
+
+OFTEN = 10
+"""How many times fewer runs than another a machine's runtime may have, or machines a class's, and still be taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +106,12 @@ def to_document(parameters: Parameters) -> ParametersDocument:
             for name, found in parameters.usage.items()
         },
         "machines": {
-            name: [ran.machine_class, {k: round(v, 4) for k, v in ran.speeds.items()}, ran.cores]
+            name: [
+                ran.machine_class,
+                {k: round(v, 4) for k, v in ran.speeds.items()},
+                ran.cores,
+                dict(ran.runs),
+            ]
             for name, ran in parameters.machines.items()
         },
         "quantiles": {

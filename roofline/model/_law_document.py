@@ -38,7 +38,7 @@ class LawDocument(TypedDict):
     """The lower half, times `SCALE`."""
     priors: Sequence[Sequence[Any]]
     """Level, which coefficients, and their deviation."""
-    seen: Sequence[str]
+    peers: Mapping[str, int]
 
 
 def to_document(law: TimeLaw) -> LawDocument:
@@ -78,7 +78,7 @@ def to_document(law: TimeLaw) -> LawDocument:
             for place, row in enumerate(law.uncertainty)
         ],
         "priors": [[level, list(slots), deviation] for level, slots, deviation in law.priors],
-        "seen": sorted(law.seen),
+        "peers": dict(sorted(law.peers.items())),
     }
 
 
@@ -112,7 +112,7 @@ def from_document(document: LawDocument) -> TimeLaw:
         surface_from_document(document["surface"]),
         uncertainty,
         tuple((level, tuple(slots), deviation) for level, slots, deviation in document["priors"]),
-        frozenset(document["seen"]),
+        document["peers"],
         document["ways"],
         LayerLaw(
             {name: np.asarray(row, np.float64) for name, row in document["layers"].items()},

@@ -18,6 +18,21 @@ its runtime at its datatype."""
 NEW, FEW, MANY, FAR, FEW_LAYERED, MANY_LAYERED, BESIDE = range(len(KNOWN))
 
 
+UNLIKE, SHARPER = 0.6, 0.3
+"""Standard deviation of the logarithm of a time on a machine whose runtime no other of its class was seen with, and by
+which power of their number, and itself, it is less. The power did best of 0 to 0.5 on each sixth of the silicon's
+others; what remains is in the quantiles."""
+
+
+def deviation_among(peers: Floats) -> Floats:
+    """Return the standard deviation of the logarithm of times on machines that nothing is known of.
+
+    Args:
+        peers: Kinds of silicon of the class that the law knows at the runtime and datatype of each run.
+    """
+    return UNLIKE * (1 + peers) ** -SHARPER
+
+
 @dataclass(frozen=True, slots=True)
 class Effect:
     """How a machine deviates from its class: the mean of (a, w, k, t) and its covariance."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from roofline.model._core import Floats
 from roofline.model._forward import forward, huber_weight
-from roofline.model._law_estimates import Effect, Estimates
+from roofline.model._law_estimates import NEW, Effect, Estimates
 from roofline.model._surface import places_of
 
 
@@ -71,6 +71,13 @@ def with_figures(
         places = places_of({feature: value[rows] for feature, value in values.items()})
         inherited, less = effect.figures.at(places, shares)
         log_time[rows] += inherited
-        before = np.einsum("ni,ij,nj->n", shares, effect.figures.before, shares)
-        deviation[rows] = np.sqrt(np.maximum(before + spread[rows] ** 2 - less, 1e-6))
+        before = (
+            np.einsum("ni,ij,nj->n", shares, effect.figures.before, shares) + spread[rows] ** 2
+        )
+        left = np.maximum(before - less, 1e-6)
+        # What is taken for granted of new machines is a deviation of its own, which figures narrow by the same share.
+        new = found.known[rows] == NEW
+        deviation[rows] = np.where(
+            new, found.deviation[rows] * np.sqrt(left / before), np.sqrt(left)
+        )
     return replace(found, log_time=log_time, deviation=deviation)

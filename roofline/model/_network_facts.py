@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -131,16 +132,56 @@ def origin(platform: Platform, machine_class: str) -> dict[str, float]:
     }
 
 
-def held_bytes(platform: Platform) -> float:
-    """Return the bytes of weights that stay on the chip; 0 where none do."""
+def held_bytes(platform: Platform, attention: float = 0.0) -> float:
+    """Return the bytes of weights that stay on the chip; 0 where none do.
+
+    Networks with attention run in parts that take turns on the chip, whatever their size: published rates at batches of
+    1 and of 8, which are alike where everything stays there, differ in 51 of 52 of them.
+
+    Args:
+        platform: The machine.
+        attention: 1 for a network with attention, else 0.
+    """
     holder = platform.weight_memory
-    if holder is None or holder.capacity is None:
+    if holder is None or holder.capacity is None or attention:
         return 0.0
     return holder.capacity.base * (GUESSED if holder.capacity.kind == "estimated" else 1.0)
 
 
-def facts_of(
-    workload: Workload,
+class NetworkCounts(NamedTuple):
+    """What the law is told of a network, of one item."""
+
+    macs: float
+    parameters: float
+    activations: float
+    """Elements that layers with multiply-accumulates write."""
+    marks: Mapping[str, float]
+    """1 for each kind of arithmetic that it does a share of, else 0; the names are those of `MARKED`."""
+    groups: Floats | None
+    """Its layers as `LayerGroups.values` has them; None where they are not known."""
+
+
+def counts_of(workload: Workload) -> NetworkCounts:
+    """Return what the law is told of a network at hand."""
+    return NetworkCounts(
+        max(workload.macs, 1) / workload.batch, max(workload.parameters, 1),
+        max(activation_elements(workload), 1) / workload.batch, marks_of(workload), groups_of_workload(workload),
+    )  # fmt: skip
+
+
+def facts_of(workload: Workload, platform: Platform, **run: Any) -> Facts:
+    """Return what the law is told of a network on a platform.
+
+    Args:
+        workload: The network at its precision.
+        platform: The machine.
+        **run: What `facts_of_counts` takes.
+    """
+    return facts_of_counts(counts_of(workload), platform, **run)
+
+
+def facts_of_counts(
+    counts: NetworkCounts,
     platform: Platform,
     *,
     machine_class: str,
@@ -151,10 +192,10 @@ def facts_of(
     cores: float,
     in_flight: bool,
 ) -> Facts:
-    """Return what the law is told of a network on a platform.
+    """Return what the law is told of counts on a platform.
 
     Args:
-        workload: The network at its precision.
+        counts: Those of the network.
         platform: The machine.
         machine_class: Its class.
         runtime: The runtime.
@@ -165,7 +206,7 @@ def facts_of(
         in_flight: Whether several runs are in flight.
     """
     wide = precision(datatype)
-    peak, lanes = _peak_of(platform, machine_class, unit, wide), platform.lanes
+    peak, lanes = _peak_of(platform, machine_class, unit, wide, runtime), platform.lanes
     if lanes > 1 and not in_flight:
         # One run at a time is on one of the cores.
         peak, cores, lanes = peak / lanes, 1.0, 1
@@ -174,14 +215,14 @@ def facts_of(
         "bandwidth": platform.weight_bandwidth or platform.bandwidth,
         "cores": float(lanes) if lanes > 1 else cores,
         "batch": float(batch),
-        "macs": max(workload.macs, 1) / workload.batch,
-        "parameters": max(workload.parameters, 1),
-        "activations": max(activation_elements(workload), 1) / workload.batch,
-        **marks_of(workload),
+        "macs": counts.macs,
+        "parameters": counts.parameters,
+        "activations": counts.activations,
+        **counts.marks,
         "weight_bytes": float(wide.weight_bits) / 8,
         "activation_bytes": float(wide.activation_bits) / 8,
         "throughput": float(in_flight),
-        "held": held_bytes(platform),
+        "held": held_bytes(platform, counts.marks["attention"]),
         **origin(platform, machine_class),
     }
     weights = numbers["parameters"] * numbers["weight_bytes"]
@@ -192,7 +233,7 @@ def facts_of(
         _word(runtime),
         _word(_common_name(datatype)),
         {name: np.asarray([value], np.float64) for name, value in numbers.items()},
-        groups_of([groups_of_workload(workload)]),
+        groups_of([counts.groups]),
     )
 
 
@@ -201,12 +242,23 @@ def _word(name: str) -> NDArray[np.object_]:
     return np.asarray([name, ""], object)[:1]
 
 
-def _peak_of(platform: Platform, machine_class: str, unit: str, asked: Precision) -> float:
+HALF_SUMS = frozenset({"trt", "ort-trt", "tf-trt", "paddle-trt"})
+"""Runtimes that keep sums in fp16 where that is faster; frameworks keep them in fp32."""
+
+
+def _peak_of(
+    platform: Platform, machine_class: str, unit: str, asked: Precision, runtime: str
+) -> float:
     """Return the peak that runs of a precision are compared with, in OP/s."""
-    alternatives = platform.peaks[unit].alternatives
-    if machine_class == "gpu_consumer" and "fp32-accumulate" in alternatives:
-        # Frameworks accumulate in fp32, which such cards do at half the headline.
-        return alternatives["fp32-accumulate"].base
+    stated = platform.peaks[unit]
+    if (
+        machine_class == "gpu_consumer"
+        and stated.accumulate == "fp16"
+        and runtime not in HALF_SUMS
+    ):
+        # Sums in fp32 are at half the headline of such cards.
+        wide = stated.alternatives.get("fp32-accumulate")
+        return stated.base / 2 if wide is None else wide.base
     peak = platform.peak(unit)
     if unit == "int8" and asked.activation_bits == 16:
         # Tables rate wide activations at fp16, which is half of int8.

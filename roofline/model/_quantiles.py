@@ -14,8 +14,8 @@ from roofline.model._law_estimates import KNOWN, Estimates
 NOMINAL = (0.5, 0.8, 0.9, 0.95)
 """Shares of real runs that an interval can be asked to hold."""
 
-FEWEST_MACHINES, FEWEST_RUNS = 5, 100
-"""A class with fewer is thin: its quantiles are those of all classes."""
+OTHERS = 6.0
+"""Machines that all others together count as in the quantiles of a class: those of one with few are near to all's."""
 
 EIGHT_OF_TEN = 1.2816
 """Standard deviations within which eight of ten draws of a normal distribution lie."""
@@ -63,7 +63,7 @@ def weighted_quantile(values: Floats, weights: Floats, share: float) -> float:
 def quantiles(
     standardized: Floats, machine: NDArray[np.object_], machine_class: NDArray[np.object_]
 ) -> dict[str, Pairs]:
-    """Return the quantiles per class that is not thin, and of all classes; every machine has the same weight.
+    """Return the quantiles per class, drawn to those of all, and of all classes; every machine has the same weight.
 
     Args:
         standardized: Residuals of the logarithm of time in standard deviations, of machines not in the fit.
@@ -74,14 +74,13 @@ def quantiles(
     weight = 1 / count[index]
     found: dict[str, Pairs] = {}
     for name in (POOLED, *sorted(set(machine_class))):
-        rows = np.ones(len(index), bool) if name == POOLED else machine_class == name
-        thin = len(set(index[rows])) < FEWEST_MACHINES or rows.sum() < FEWEST_RUNS
-        if thin and name != POOLED:
-            continue
+        others = np.zeros(len(index), bool) if name == POOLED else machine_class != name
+        many = float(weight[others].sum())
+        shared = np.where(others, weight * min(1.0, OTHERS / many) if many else weight, weight)
         found[name] = {
             nominal: (
-                weighted_quantile(standardized[rows], weight[rows], (1 - nominal) / 2),
-                weighted_quantile(standardized[rows], weight[rows], (1 + nominal) / 2),
+                weighted_quantile(standardized, shared, (1 - nominal) / 2),
+                weighted_quantile(standardized, shared, (1 + nominal) / 2),
             )
             for nominal in NOMINAL
         }

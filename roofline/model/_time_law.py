@@ -34,6 +34,7 @@ from roofline.model._law_estimates import (
     NEW,
     Effect,
     Estimates,
+    deviation_among,
 )
 from roofline.model._law_figures import likeliest_deviation, with_figures
 from roofline.model._layer_law import SHARE, LayerLaw, machines_alone, time_of_layers
@@ -79,8 +80,8 @@ class TimeLaw:
     priors: tuple[tuple[str, tuple[int, ...], float], ...] = ()
     """What coefficients of a label that the fit has no runs of are taken to be like: level, which of them (feature
     times four plus part), and their standard deviation."""
-    seen: frozenset[str] = frozenset()
-    """Each class and runtime that the fit has runs of, ``cpu/openvino``."""
+    peers: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Kinds of silicon that the fit has runs of at each class, runtime and datatype, ``cpu/openvino/int8``."""
     ways: Mapping[str, float] = field(default_factory=dict[str, float])
     """What runs at one of several datatypes of a machine and runtime (``t4/trt/int8``) add to the logarithm of a time
     beside the law of counts and its surface."""
@@ -127,6 +128,11 @@ class TimeLaw:
         return self._known_slopes.setdefault((machine_class, runtime), slopes)
 
     @cached_property
+    def _seen(self) -> frozenset[str]:
+        """Each class and runtime that the fit has runs of, ``cpu/openvino``."""
+        return frozenset(at.rsplit("/", 1)[0] for at in self.peers)
+
+    @cached_property
     def _known_slopes(self) -> dict[tuple[str, str], Floats]:
         return {}
 
@@ -136,6 +142,7 @@ class TimeLaw:
         found = self._estimates(
             self.logarithms(facts) + means, facts.terms, covariances, spread, known
         )
+        found = self._as_new(found, facts)
         found = self._by_layers(found.moved(self.beside(facts)), facts, means, spread)
         if not any(effect.figures for effect in (effects or {}).values()):
             return found
@@ -186,7 +193,7 @@ class TimeLaw:
 
     def _state(self, effect: Effect | None, where: str, setting: str) -> int:
         if effect is None or effect.spread is None:
-            return NEW if where in self.seen else FAR
+            return NEW if where in self._seen else FAR
         if setting not in effect.settings:
             return BESIDE
         return MANY if effect.many else FEW
@@ -305,7 +312,7 @@ class TimeLaw:
             self.surface.at(np.repeat(runs.where, items), np.repeat(runs.own, items), values)
         )
         each = np.repeat(np.arange(len(runs)), items)
-        found = found.moved(self._of_ways(runs)[each])
+        found = self._as_new(found.moved(self._of_ways(runs)[each]), runs, each)
         around = spread.ravel()[each]
         if self.layers.applies(runs).any():
             at = runs.take(each).at(batches.reshape(rows))
@@ -324,6 +331,21 @@ class TimeLaw:
         log_time, shares = forward(logarithms, terms, self.power)
         between = np.einsum("ni,nij,nj->n", shares, covariances, shares)
         return Estimates(log_time, shares, np.sqrt(between + spread**2), known)
+
+    def _as_new(
+        self, found: Estimates, facts: Facts, each: NDArray[np.int64] | None = None
+    ) -> Estimates:
+        """Return estimates with the deviation of machines that nothing is known of, by how many like them are.
+
+        Args:
+            found: The estimates.
+            facts: The runs.
+            each: The run of each estimate; by default one of each.
+        """
+        at = facts.machine_class + np.asarray(["/"], object) + facts.setting
+        peers = np.asarray([self.peers.get(name, 0) for name in at], np.float64)
+        new = deviation_among(peers if each is None else peers[each])
+        return replace(found, deviation=np.where(found.known == NEW, new, found.deviation))
 
     def correct(self, facts: Facts, log_time: Floats, prior: Effect | None = None) -> Effect:
         """Return a machine's deviation given figures of it: the mode under the law, and its curvature.

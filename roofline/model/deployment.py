@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from roofline.errors import OptionError, check_known
-from roofline.model._expected_data import Parameters, Usage, shipped
+from roofline.model._expected_data import OFTEN, Parameters, Usage, shipped
 from roofline.model._network_facts import class_of
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ FEWEST_RUNS = 20
 MAKERS = {
     "hailo": "Hailo", "rknn": "Rockchip", "qaic": "Qualcomm", "htp-onnx": "Qualcomm", "htp-tflite": "Qualcomm",
     "htp-qnn_dlc": "Qualcomm", "trt": "NVIDIA", "dpu": "AMD Xilinx", "edgetpu": "Google", "neuron": "AWS",
-    "fastertransformer": "NVIDIA", "ort-trt": "NVIDIA", "tf-trt": "NVIDIA", "itex": "Intel", "ipex": "Intel",
-    "migraphx": "AMD", "ttnn": "Tenstorrent",
+    "fastertransformer": "NVIDIA", "ort-trt": "NVIDIA", "tf-trt": "NVIDIA", "paddle-trt": "NVIDIA", "itex": "Intel",
+    "ipex": "Intel", "migraphx": "AMD", "ttnn": "Tenstorrent",
 }  # fmt: skip
 """Runtimes that run on one maker's machines only."""
 
@@ -88,6 +88,11 @@ def deployment(
     return Deployment(name, runtime, usage, usage.cores if before is None else before.cores)
 
 
+def runtime_called(name: str) -> str:
+    """Return what the evidence calls a runtime: its own name, or another that people have for it."""
+    return NAMES.get(name.casefold(), name)
+
+
 def other_maker(runtime: str, platform: Platform) -> str | None:
     """Return the maker whose machines alone a runtime runs on, where the platform is another's; else None."""
     maker = MAKERS.get(runtime)
@@ -109,8 +114,8 @@ def runtime_for(
 
     Args:
         machine_class: The class of machines.
-        asked: The runtime asked for; by default the fastest of the class, with enough runs, that the maker's machines
-            have, and `ANY` where there is none.
+        asked: The runtime asked for; by default the fastest of the class, with enough runs and not on few machines
+            alone, that the maker's machines have, and `ANY` where there is none.
         parameters: The model's; by default those shipped.
         vendor: The machine's maker; by default one whose machines have every runtime.
 
@@ -123,12 +128,14 @@ def runtime_for(
         enough = _tabled(own)
         theirs = [name for name in enough if MAKERS.get(name, vendor) == vendor or vendor is None]
         if theirs:
-            best = max(theirs, key=lambda name: enough[name].speed)
+            widest = max(enough[name].machines for name in theirs)
+            often = [name for name in theirs if OFTEN * enough[name].machines >= widest]
+            best = max(often, key=lambda name: enough[name].speed)
             return best, enough[best]
         widest = max(enough, key=lambda name: enough[name].machines, default=None)
         return None if widest is None else (ANY, enough[widest])
     everywhere = sorted({name for found in usage.values() for name in found})
-    asked = NAMES.get(asked.casefold(), asked)
+    asked = runtime_called(asked)
     asked = check_known(asked, everywhere, f"no published run has the runtime {asked!r}")
     if asked in own:
         return (asked, own[asked])

@@ -23,6 +23,7 @@ from roofline.model._registry import Gives, Model, Need, models
 from roofline.model._units import choose_unit
 from roofline.model.deployment import deployment
 from roofline.model.equation1 import law, network_requirement
+from roofline.model.fast_convolution import room
 from roofline.number_format import plural
 
 if TYPE_CHECKING:
@@ -151,7 +152,8 @@ def _rests_on(asked: NetworkRun, known: Parameters) -> str:
     )
     way = "" if setting in known.law.effects[key].settings else " at other datatypes"
     told = ", by the network's layers" if layered else ""
-    return f"runs of this machine{way}{told}"
+    runs = plural(before.runs[runtime], "run")
+    return f"{runs} of this machine{way}{told}"
 
 
 def _is_alike(workload: Workload) -> bool:
@@ -174,28 +176,43 @@ def _at(case: Case, batches: tuple[int, ...]) -> tuple[Prediction, ...]:
     times = evaluate(case, network_requirement(case), [case.unit], batches)
     return tuple(
         as_prediction(
-            conclude(replace(case, batch=batch), times, "expected", place=place), found[place]
+            conclude(replace(case, batch=batch), times, "expected", place=place),
+            found[place],
+            _room(case),
         )
         for place, batch in enumerate(batches)
     )
 
 
-def within(bound: Prediction, found: Estimate) -> Estimate:
+def _room(case: Case) -> float:
+    """Return how many times a run may exceed the bound of a case, as its note says; 1 where it says nothing."""
+    told = case.upper_bound and case.platform.kind in {"cpu", "gpu"}
+    return room(case.workload, case.unit) if told else 1.0
+
+
+def within(bound: Prediction, found: Estimate, beyond: float = 1.0) -> Estimate:
     """Return an estimate that a bound has capped, where the bound holds.
 
     What lies above the bound moves to it; the low end keeps its distance, since runs fall short of a bound as of an
     estimate.
+
+    Args:
+        bound: The bound.
+        found: The estimate.
+        beyond: How many times the bound a run may reach by faster algorithms.
     """
     most, least = bound.throughput_fps, bound.latency_s
     if not bound.upper_bound or most is None or least is None:
         return found
+    most, least = most * beyond, least / beyond
+    by = "the bound" if beyond == 1 else f"{beyond:.2g} times the bound"
     low, high = found.interval_fps
     if high > most:
         less = cap_throughput(most, found.fps, low, high)
         slower = less[0] < found.fps
         found = replace(
             found, fps=float(less[0]), interval_fps=(float(less[1]), float(less[2])),
-            rests_on=found.rests_on + (", capped by the bound" if slower else ", interval capped by the bound"),
+            rests_on=found.rests_on + (f", capped by {by}" if slower else f", interval capped by {by}"),
         )  # fmt: skip
     if found.latency_s is not None and found.interval_latency_s is not None:
         more = raise_latency(least, found.latency_s, *found.interval_latency_s)
@@ -205,9 +222,15 @@ def within(bound: Prediction, found: Estimate) -> Estimate:
     return found
 
 
-def as_prediction(bound: Prediction, found: Estimate) -> Prediction:
-    """Return an estimate as a prediction, given the bound that it stands beside and never exceeds."""
-    found = within(bound, found)
+def as_prediction(bound: Prediction, found: Estimate, beyond: float = 1.0) -> Prediction:
+    """Return an estimate as a prediction, given the bound that it stands beside and never exceeds.
+
+    Args:
+        bound: The bound.
+        found: The estimate.
+        beyond: How many times the bound a run may reach by faster algorithms, as the bound's notes say.
+    """
+    found = within(bound, found, beyond)
     memory = found.shares["weights"] + found.shares["activations"]
     held = max(
         (found.shares["compute"], Bound.COMPUTE), (memory, Bound.MEMORY),
@@ -245,7 +268,7 @@ def _law(case: Case) -> Law | None:
 
     def at(batches: Floats) -> Outcomes:
         (runs,) = runs_of([asked], batches, effects, known)
-        return _beside(bound_at.at(batches), runs)
+        return _beside(bound_at.at(batches), runs, _room(case))
 
     return Law(at, _WIDTH)
 
@@ -263,8 +286,8 @@ def beside(
     asked = [_run_of(case) for case in cases]
     runs = iter(runs_of([each for each in asked if each], batches, _effects(cases), shipped()))
     return [
-        None if each is None else _beside(bound, next(runs))
-        for each, bound in zip(asked, bounds, strict=True)
+        None if each is None else _beside(bound, next(runs), _room(case))
+        for case, each, bound in zip(cases, asked, bounds, strict=True)
     ]
 
 
@@ -284,17 +307,19 @@ def _effects(cases: Sequence[Case]) -> Mapping[str, Effect]:
     return known
 
 
-def _beside(bound: Outcomes, runs: Runs) -> Outcomes:
-    """Return estimates at many batches, given the bound that they stand beside and never exceed."""
+def _beside(bound: Outcomes, runs: Runs, beyond: float) -> Outcomes:
+    """Return estimates at many batches, given the bound that they stand beside; see `as_prediction`."""
     many = len(bound.ops)
     holds = bound.upper_bound & ~np.isnan(bound.throughput_fps)
     fps, low, high = cap_throughput(
-        np.where(holds, bound.throughput_fps, np.nan), runs.fps, *runs.interval_fps
+        np.where(holds, beyond * bound.throughput_fps, np.nan), runs.fps, *runs.interval_fps
     )
     latency, ends = np.full(many, np.nan), None
     if runs.latency_s is not None and runs.interval_latency_s is not None:
         latency, short, long = raise_latency(
-            np.where(holds, bound.latency_s, 0.0), runs.latency_s, *runs.interval_latency_s
+            np.where(holds, bound.latency_s / beyond, 0.0),
+            runs.latency_s,
+            *runs.interval_latency_s,
         )
         ends = (short, long)
     compute, weights, activations, fixed = runs.shares.T

@@ -44,10 +44,10 @@ def _is_fast(layer: Layer) -> bool:
     )
 
 
-def note_of(workload: Workload, datatype: str) -> tuple[str, ...]:
-    """Return what to say of a bound that a faster algorithm may exceed; nothing where few layers have one.
+def room(workload: Workload, datatype: str) -> float:
+    """Return how many times a run may exceed a bound by such algorithms; 1 where few layers have one.
 
-    Runtimes use such algorithms in floating point: integers would need wider ones.
+    Runtimes use them in floating point: integers would need wider ones.
 
     Args:
         workload: The network.
@@ -55,10 +55,22 @@ def note_of(workload: Workload, datatype: str) -> tuple[str, ...]:
     """
     share = winograd_share(workload)
     if share < NOTED or DATATYPES[datatype].kind is not DatatypeKind.FLOAT:
-        return ()
+        return 1.0
     # Time left of the bound's when the share is done in so much less.
-    most = 1 / (1 - share * (1 - 1 / FEWER))
+    return 1 / (1 - share * (1 - 1 / FEWER))
+
+
+def note_of(workload: Workload, datatype: str) -> tuple[str, ...]:
+    """Return what to say of a bound that a faster algorithm may exceed; nothing where few layers have one.
+
+    Args:
+        workload: The network.
+        datatype: What it computes in.
+    """
+    most = room(workload, datatype)
+    if most == 1:
+        return ()
     return (
-        f"a run by Winograd's algorithm ({100 * share:.0f} % of MACs are 3x3, stride 1) may exceed the bound, up to "
-        f"{most:.2g} times",
+        f"a run by Winograd's algorithm ({100 * winograd_share(workload):.0f} % of MACs are 3x3, stride 1) may exceed "
+        f"the bound, up to {most:.2g} times",
     )

@@ -16,7 +16,7 @@ from roofline.errors import OptionError, TableError
 from roofline.model import predict
 from roofline.model._expected_data import from_document, shipped, to_document
 from roofline.model._forward import forward
-from roofline.model._law_estimates import FAR, NEW, Effect
+from roofline.model._law_estimates import FAR, NEW, SHARPER, UNLIKE, Effect
 from roofline.model._network_facts import activation_elements, marks_of
 from roofline.model._quantiles import quantiles, weighted_quantile
 from roofline.spec import platform
@@ -224,11 +224,20 @@ def test_weighted_quantile() -> None:
     assert weighted_quantile(values, np.array([0] * 9 + [1.0]), 0.1) == 9
 
 
-def test_a_thin_class_has_the_quantiles_of_all() -> None:
-    z = np.linspace(-2, 2, 300)
-    machine = np.asarray([f"m{i % 6}" for i in range(300)], object)
-    name = np.asarray(["cpu" if i % 6 < 5 else "npu" for i in range(300)], object)
-    assert sorted(quantiles(z, machine, name)) == ["", "cpu"]
+def test_the_quantiles_of_a_class_with_few_machines_are_near_those_of_all() -> None:
+    # Nine processors whose residuals are even over -1 to 1, and one accelerator's over 9 to 11; all nine count as six.
+    even = np.linspace(-1, 1, 400)
+    z = np.concatenate([*[even] * 9, even + 10])
+    machine = np.repeat([f"m{place}" for place in range(10)], 400).astype(object)
+    name = np.repeat(["cpu"] * 9 + ["npu"], 400).astype(object)
+    found = quantiles(z, machine, name)
+    assert found["npu"][0.5] == pytest.approx(
+        (-1 + 2 * 0.25 * 7 / 6, -1 + 2 * 0.75 * 7 / 6), abs=0.02
+    )
+    assert found["npu"][0.95][1] == pytest.approx(9 + 2 * (0.975 * 7 - 6), abs=0.02)
+    # Of ten machines nine are processors: one in ten is the accelerator.
+    assert found["cpu"][0.5] == found[""][0.5]
+    assert found["cpu"][0.5][1] == pytest.approx(-1 + 2 * 0.75 * 10 / 9, abs=0.02)
 
 
 def test_shipped_parameters_survive_being_written() -> None:
@@ -432,8 +441,27 @@ def test_what_nobody_ran_is_less_sure_than_what_was_run(table: Path) -> None:
     }
     assert set(known["near"].known) == {NEW}
     assert set(known["far"].known) == set(known["other"].known) == {FAR}
-    assert np.all(known["other"].deviation > known["near"].deviation)
-    assert np.median(known["far"].deviation) > np.median(known["near"].deviation)
+    # Of five machines of the class, each a kind of silicon, whatever the coefficients say.
+    assert known["near"].deviation == pytest.approx(UNLIKE * 6**-SHARPER)
+    alone = dataclasses.replace(law, peers=dict.fromkeys(law.peers, 1)).estimate(near, {})
+    assert np.all(alone.deviation > known["near"].deviation)
+    # What nobody ran is as unsure as the coefficients that it lacks.
+    assert np.all(known["other"].deviation > law.row_deviation)
+    # By the shipped law its intervals are the wider ones.
+    shown = shipped()
+    for name in ("gpu_dc", "npu", "cpu"):
+        asked = dataclasses.replace(near, machine_class=names([name] * len(near)))
+        usual = max(shown.usage[name], key=lambda runtime: shown.usage[name][runtime].machines)
+        widths: list[float] = []
+        for runtime in (usual, "nothing"):
+            facts = dataclasses.replace(
+                asked, runtime=names([runtime] * len(near)), datatype=names(["int8"] * len(near))
+            )
+            low, high = shown.quantiles.interval(
+                shown.law.estimate(facts, {}), facts.machine_class
+            )
+            widths.append(float(np.median(high - low)))
+        assert widths[0] < widths[1], name
 
 
 def test_a_class_that_left_has_no_part_in_what_is_said_of_it(table: Path) -> None:

@@ -10,16 +10,29 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
+from roofline import load
 from roofline.errors import OptionError, TableError
 from roofline.model import predict
+from roofline.model._network_facts import facts_of, held_bytes
 from roofline.model._quantiles import EIGHT_OF_TEN
 from roofline.model.deployment import deployment
+from roofline.reading import read_csv
 from roofline.spec import platform
 from roofline.validate.evidence.evidence import Evidence, names, together
 from roofline.validate.evidence.fit import Fitting
 from roofline.validate.evidence.leaving import near_and_far
+from roofline.validate.evidence.measures import summary
+from roofline.validate.evidence.named_layers import counts_of_named, networks
 from roofline.validate.evidence.published import read_published
-from roofline.validate.evidence.reported import FIRST_YEAR, REPORTED, RUNS, read_reported
+from roofline.validate.evidence.rates import read_rates
+from roofline.validate.evidence.reported import (
+    FIRST_YEAR,
+    NAMED_RUNS,
+    REPORTED,
+    RUNS,
+    read_reported,
+)
+from roofline.validate.evidence.score import score
 from roofline.validate.evidence.shipping import usage
 
 from .test_evidence import made_up
@@ -34,8 +47,8 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 def test_every_reported_run_says_where_it_was_read_and_one_figure() -> None:
-    rows = rows_of(RUNS)
-    assert len(rows) > 900
+    rows = [*rows_of(RUNS), *rows_of(NAMED_RUNS)]
+    assert len(rows) > 1700
     for row in rows:
         assert row["source"].startswith("http")
         assert row["title"]
@@ -60,6 +73,80 @@ def test_reported_runs_are_counted_by_graph_and_early_software_is_left_out() -> 
     assert set(late.source) == {REPORTED}
 
 
+@pytest.mark.parametrize(
+    ("network", "size", "parameters", "gmacs"),
+    [
+        # By the tables of ultralytics: millions of parameters, and half of the "FLOPs" in billions.
+        ("yolov8l", 640, 43.7, 165.2 / 2),
+        ("yolov8x", 640, 68.2, 257.8 / 2),
+        ("yolov10m", 640, 15.4, 59.1 / 2),
+        ("yolo11x", 640, 56.9, 194.9 / 2),
+        ("yolo26n", 640, 2.4, 5.4 / 2),
+        ("yolo26x", 640, 55.7, 193.9 / 2),
+        # By YOLOv9's and YOLOX's own tables, and YOLOv7's paper.
+        ("yolov9c", 640, 25.3, 102.1 / 2),
+        ("yolox_s", 640, 9.0, 26.8 / 2),
+        ("yolov7", 640, 36.9, 104.7 / 2),
+        ("yolov7_tiny", 640, 6.2, 13.8 / 2),
+    ],
+)
+def test_traced_networks_have_their_published_counts(
+    network: str, size: int, parameters: float, gmacs: float
+) -> None:
+    found = counts_of_named(networks()[network], float(size * size))
+    assert found.macs / 1e9 == pytest.approx(gmacs, rel=0.03)
+    assert found.parameters / 1e6 == pytest.approx(parameters, rel=0.03)
+
+
+def test_a_reported_run_of_a_network_without_layers_is_refused(tmp_path: Path) -> None:
+    (row,) = rows_of(NAMED_RUNS)[:1]
+    for changed, message in (
+        ({"network": "none"}, "the layers of network 'none' are not known"),
+        ({"input_size": "large"}, "input_size is 'large'"),
+    ):
+        path = tmp_path / "runs.csv"
+        values = (row | {"date": "", **changed}).values()
+        path.write_text(",".join(row) + "\n" + ",".join(f'"{value}"' for value in values))
+        with pytest.raises(TableError, match=message):
+            read_reported([path])
+
+
+def test_early_runs_are_scored_by_themselves() -> None:
+    found = summary(score(read_reported(first_year=0)))
+    early = sum(row["date"][:4].isdigit() and row["date"] < "2020" for row in rows_of(RUNS))
+    early += sum(row["date"][:4].isdigit() and row["date"] < "2020" for row in rows_of(NAMED_RUNS))
+    late = len(read_reported())
+    assert 0 < found["early"]["n"] <= early
+    assert found["in_sample"]["n"] == late
+
+
+def test_runtimes_of_other_names_are_read_as_their_own() -> None:
+    text = "machine,network,datatype,runtime,fps\nt4,resnet50,fp16,TensorRT,1000\n"
+    (rate,) = read_rates(read_csv(text, "rates"), "rates")
+    assert rate.runtime == "trt"
+
+
+def test_sums_are_of_the_width_that_a_runtime_keeps_them_in() -> None:
+    card, network = platform("rtx-4090"), load("resnet50").under(precision="fp16")
+
+    def peak(runtime: str) -> float:
+        found = facts_of(
+            network, card, machine_class="gpu_consumer", runtime=runtime, datatype="fp16", unit="fp16", batch=1,
+            cores=1.0, in_flight=False,
+        )  # fmt: skip
+        return float(found.numbers["peak"][0])
+
+    # Nvidia's Ada whitepaper: 330.3 TFLOP/s with sums in fp16, 165.2 in fp32.
+    assert peak("trt") == pytest.approx(330.3e12, rel=0.01)
+    assert peak("pt-eager") == pytest.approx(165.2e12, rel=0.01)
+
+
+def test_networks_with_attention_do_not_stay_on_a_chip() -> None:
+    chip = platform("hailo-8")
+    assert held_bytes(chip) > 0
+    assert held_bytes(chip, attention=1.0) == 0
+
+
 def test_a_table_without_a_late_run_is_refused(tmp_path: Path) -> None:
     (row,) = rows_of(RUNS)[:1]
     path = tmp_path / "old.csv"
@@ -67,7 +154,7 @@ def test_a_table_without_a_late_run_is_refused(tmp_path: Path) -> None:
         ",".join(row) + "\n" + ",".join('"' + v + '"' for v in (row | {"date": "2012"}).values())
     )
     with pytest.raises(TableError, match="no run that says something"):
-        read_reported(path)
+        read_reported([path])
 
 
 @pytest.fixture(scope="module")
@@ -109,13 +196,15 @@ def test_reported_runs_tell_of_their_runtime_and_move_hardly_what_tables_say(
 def test_no_machine_is_taken_to_run_what_only_reports_are_of(
     published: Evidence, reported: Evidence
 ) -> None:
-    found = usage(together(published, reported))
+    both = together(published, reported)
+    found = usage(both, Fitting(both).fit(layers=False))
     for runtimes in found.values():
         assert runtimes["trt"].runs == 120
         assert runtimes["slow"].runs == 0
         assert runtimes["slow"].machines == 5
     # Where a class has nothing else, they count.
-    assert usage(reported)["npu"]["slow"].runs == 120
+    alone = usage(reported, Fitting(reported).fit(layers=False))
+    assert alone["npu"]["slow"].runs == 120
 
 
 @pytest.mark.parametrize("runtime", ["tensorflow", "pt-eager", "ort"])

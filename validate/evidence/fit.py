@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -47,6 +48,14 @@ def _with_settings(effects: Mapping[str, Effect], facts: Facts) -> dict[str, Eff
     return {
         name: replace(effect, settings=frozenset(ran[name])) for name, effect in effects.items()
     }
+
+
+def peers_of(evidence: Evidence, rows: Rows) -> dict[str, int]:
+    """Return of how many kinds of silicon some runs are, at each class, runtime and datatype."""
+    facts = evidence.facts
+    at = facts.machine_class + np.asarray(["/"], object) + facts.setting
+    pairs = set(zip(at[rows], evidence.silicon[rows], strict=True))
+    return dict(Counter(name for name, _ in sorted(pairs)))
 
 
 class Fitting:
@@ -106,7 +115,10 @@ class Fitting:
             unsure[np.ix_(said, said)] = before[np.ix_(said, said)]
             law = replace(law, uncertainty=unsure)
         rows = np.flatnonzero(keep)
-        law = replace(law, effects=_with_settings(law.effects, self._all.facts.take(rows)))
+        law = replace(
+            law, effects=_with_settings(law.effects, self._all.facts.take(rows)),
+            peers=peers_of(self._all, rows),
+        )  # fmt: skip
         residual = self._residual(law)
         if self._bumps is not None:
             law = replace(law, surface=self._bumps.fit(residual, rows))
@@ -190,6 +202,6 @@ class Fitting:
         middles[""] = middle(middles)
         law = TimeLaw(
             o.power, known.terms, now.coefficients, middles, between, inside, effects,
-            uncertainty=problem.uncertainty(now), priors=unseen_priors(o), seen=frozenset(facts.where),
+            uncertainty=problem.uncertainty(now), priors=unseen_priors(o),
         )  # fmt: skip
         return law, now.coefficients

@@ -19,8 +19,9 @@ ORDER_RANGE = (1.2, 3.0)
 def summary(scored: Scored) -> RunScores:
     """Return the whole score as plain data: of all runs, and by class, machine, runtime and kind of network."""
     facts, asked = scored.evidence.facts, scored.asked & np.isfinite(scored.predicted)
-    inside = asked & scored.in_sample
-    outside = asked & ~scored.in_sample
+    early = asked & scored.early & (scored.leave == "none")
+    inside = asked & scored.in_sample & ~early
+    outside = asked & ~scored.in_sample & ~early
     head: ScoreHead = {
         "model": scored.model,
         "model_version": scored.version,
@@ -42,11 +43,13 @@ def summary(scored: Scored) -> RunScores:
     overall: Overall = {}
     if inside.any():
         overall["in_sample"] = scores(scored, inside)
+    if early.any():
+        overall["early"] = scores(scored, early)
     if outside.any():
         overall["all"] = scores(scored, outside)
     elif inside.any():
         overall["all"] = None
-    rows = outside if outside.any() else inside
+    rows = next((found for found in (outside, inside) if found.any()), early)
 
     def by(labels: Names, *, ordered: bool = False) -> ScoresByLabel:
         return {

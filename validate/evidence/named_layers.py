@@ -12,13 +12,19 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+import numpy as np
+
 from roofline.model._core import Floats
 from roofline.model._layer_groups import (
+    KIND,
+    KINDS,
+    MACS,
     LayerCounts,
     gather_alike,
     group_layers,
     written_by_arithmetic,
 )
+from roofline.model._network_facts import MARKED, NetworkCounts
 
 TABLE, NAMES = "network_layers.csv", "network_names.csv"
 
@@ -97,6 +103,25 @@ def networks() -> Mapping[str, Named]:
         )
         found.setdefault(row["network"], (int(row["input_size"]), []))[1].append(layer)
     return {name: _named(size, layers) for name, (size, layers) in found.items()}
+
+
+def counts_of_named(network: Named, pixels: float) -> NetworkCounts:
+    """Return what the law is told of a network at an input of so many pixels."""
+    area = pixels / network.input_size**2
+    kinds, macs = network.groups[:, KIND], network.groups[:, MACS]
+    share = {name: float(macs[np.isin(kinds, places)].sum()) for name, places in _MARKING.items()}
+    marks = {name: float(share[name] >= least) for name, least in MARKED.items()}
+    return NetworkCounts(
+        network.macs * area, network.parameters, network.activations * area, marks, network.groups
+    )
+
+
+_MARKING = {
+    "depthwise": [KINDS.index("depthwise")],
+    "grouped": [KINDS.index("grouped")],
+    "attention": [KINDS.index("batched"), KINDS.index("attention")],
+}
+"""The kinds of layers of which a network is marked for a share."""
 
 
 def _named(size: int, layers: Sequence[LayerCounts]) -> Named:

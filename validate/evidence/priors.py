@@ -75,7 +75,7 @@ class Options:
     """Runs that one machine counts as at most."""
     most: int = 80
     """Runs of one machine that the fit looks at; a fixed sample, since one machine's runs say one machine's law."""
-    reported: float = 0.05
+    reported: float = 0.07
     """How far reported runs move a coefficient that published tables have runs of: its standard deviation around what
     they say."""
     without: frozenset[str] = frozenset()

@@ -251,6 +251,15 @@ def alone(row: dict[str, str], peak: float, machine: Platform | None) -> float:
     )
 
 
+THROUGH = {("paddleclas", "trt"): "paddle-trt"}
+"""What a source calls a runtime that ran inside another: PaddleClas's TensorRT is a part of Paddle Inference."""
+
+
+def runtime_of(row: Mapping[str, str]) -> str:
+    """Return what a row ran on."""
+    return THROUGH.get((row.get("source", ""), row["runtime"]), row["runtime"])
+
+
 def machine_of(row: dict[str, str]) -> str:
     """Return the key of a run's machine: that of its platform file where the table of aliases knows one."""
     own = row.get("key") or row["machine"]
@@ -268,10 +277,10 @@ def _platform(machine: str) -> Platform | None:
 
 
 @cache
-def _held(machine: str) -> float:
+def _held(machine: str, attention: float) -> float:
     """Return the bytes of weights that a machine keeps on the chip, by its platform file; 0 where there is none."""
     found = _platform(machine)
-    return 0.0 if found is None else held_bytes(found)
+    return 0.0 if found is None else held_bytes(found, attention)
 
 
 def _evidence(table: CsvTable, where: str, sha256: str) -> Evidence:
@@ -282,7 +291,7 @@ def _evidence(table: CsvTable, where: str, sha256: str) -> Evidence:
     columns = _charged(cells, machines, counts)
     return Evidence(
         Facts(
-            names(machines), names(cells.words("machine_class")), names(cells.words("runtime")),
+            names(machines), names(cells.words("machine_class")), names([runtime_of(row) for row in cells.rows]),
             names(cells.words("datatype")),
             {name: np.asarray(values, np.float64) for name, values in columns.items()},
             layers,
@@ -361,9 +370,13 @@ def _charged(
         for row, peak, name in zip(rows, found["peak"], machines, strict=True)
     ]
     found["held"] = [
-        held if row.get("held_bytes") else _held(machine)
-        for row, held, machine in zip(
-            rows, cells.numbers("held_bytes", 0.0, above=False), machines, strict=True
+        held if row.get("held_bytes") else _held(machine, attention)
+        for row, held, machine, attention in zip(
+            rows,
+            cells.numbers("held_bytes", 0.0, above=False),
+            machines,
+            columns["attention"],
+            strict=True,
         )
     ]
     found["batch"] = [

@@ -14,7 +14,7 @@ from roofline.model._network_facts import class_of, facts_of
 from roofline.model._request import at_precision
 from roofline.model._run_facts import Facts
 from roofline.model._units import choose_unit
-from roofline.model.deployment import deployment, other_maker
+from roofline.model.deployment import deployment, other_maker, runtime_called
 from roofline.precision import precision
 from roofline.reading import CsvTable
 from roofline.spec import find_alias, platform, platform_keys
@@ -122,7 +122,9 @@ def read_rates(table: CsvTable, where: str) -> tuple[Rate, ...]:
     seen: dict[tuple[str, ...], int] = {}
     for place, row in enumerate(table.rows, 1):
         at = f"{where} row {place}"
-        run = tuple(row.get(name, "") for name in (*WHAT, *OPTIONAL, "mode", "source"))
+        run = tuple(
+            row.get(name, "") for name in (*WHAT, *OPTIONAL, "mode", "input_size", "source")
+        )
         if run in seen:
             raise TableError(
                 f"{at} is the same run as row {seen[run]}", repair="Keep one of the two"
@@ -154,7 +156,7 @@ def _rate(row: dict[str, str], where: str) -> Rate:
         raise TableError(f"{where}: {error.message}", repair=error.repair) from None
     return Rate(
         where, row["machine"].strip(), row["network"].strip(), datatype, int(batch), fps,
-        row.get("runtime", "").strip(), several or in_flight,
+        runtime_called(row.get("runtime", "").strip()), several or in_flight,
     )  # fmt: skip
 
 

@@ -31,6 +31,7 @@ from roofline.validate.evidence.leaving import (
     with_figures,
 )
 from roofline.validate.evidence.priors import Options
+from roofline.validate.evidence.reported import is_early
 
 LEAVE = argument("leave")
 LEAVES = ("silicon", "family", "setting", "class", "runtime", "maker", "none")
@@ -55,6 +56,8 @@ class Scored:
     basis: Names
     in_sample: Chosen
     """Runs on machines that the shipped parameters were fitted to."""
+    early: Chosen
+    """Runs dated earlier than those of the fit: it has none like them, also of its machines."""
     asked: Chosen
     """Runs that are judged; those that gave a figure are not."""
 
@@ -134,7 +137,7 @@ def _of_parameters(evidence: Evidence, known: Parameters) -> _Estimated:
     left = LeftOut(estimates, group, {"0": known.quantiles}, laws)
     basis = told(basis_of(evidence, known), BY_COUNTS)
     inside = np.isin(evidence.facts.machine.astype(str), list(known.law.effects))
-    return _Estimated(left, known.version, basis, inside)
+    return _Estimated(left, known.version, basis, inside & ~early_runs(evidence))
 
 
 def _of_refit(left: LeftOut, leave: str) -> _Estimated:
@@ -164,8 +167,13 @@ def _scored(evidence: Evidence, model: str, leave: str, law: _Estimated, figures
             low, high = batch * np.exp(-upper), batch * np.exp(-lower)
     return Scored(
         evidence, model, law.version, leave, batch * np.exp(-estimates.log_time), low, high, held, basis,
-        law.in_sample, asked,
+        law.in_sample, early_runs(evidence), asked,
     )  # fmt: skip
+
+
+def early_runs(evidence: Evidence) -> Chosen:
+    """Return which runs are dated earlier than those of the fit."""
+    return np.asarray([is_early(row) for row in evidence.rows], np.bool_)
 
 
 def refit(
@@ -270,7 +278,7 @@ def _by_graph(evidence: Evidence, model: str) -> Scored:
     no = np.zeros(len(evidence), bool)
     return Scored(
         evidence, model, __version__, "none", fps, ends[:, 0], ends[:, 1],
-        held if np.isfinite(ends).any() else {}, basis, no, np.isfinite(fps),
+        held if np.isfinite(ends).any() else {}, basis, no, no, np.isfinite(fps),
     )  # fmt: skip
 
 
@@ -286,12 +294,24 @@ def _as_predicted(evidence: Evidence) -> Scored:
     fps = np.asarray([(none if rate is None else rate)[0] for rate in rates])
     low, high = np.asarray([(none if rate is None else rate)[1] for rate in rates]).T
     asked = np.isfinite(fps)
-    inside = np.isin(evidence.facts.machine.astype(str), list(known.law.effects))
+    early = early_runs(evidence)
+    inside = np.isin(evidence.facts.machine.astype(str), list(known.law.effects)) & ~early
     basis = told(basis_of(evidence, known), BY_GRAPH)
     basis[~asked] = NO_BASIS
     held = {0.8: (low <= evidence.fps) & (evidence.fps <= high)}
     return Scored(
-        evidence, "expected", known.version, "none", fps, low, high, held, basis, inside, asked
+        evidence,
+        "expected",
+        known.version,
+        "none",
+        fps,
+        low,
+        high,
+        held,
+        basis,
+        inside,
+        early,
+        asked,
     )
 
 
@@ -319,4 +339,6 @@ def _bound(evidence: Evidence) -> Scored:
     nothing = np.full(len(evidence), np.nan)
     basis = np.asarray(["datasheet"] * len(evidence), object)
     no = np.zeros(len(evidence), bool)
-    return Scored(evidence, "equation1", "1", "none", fps, nothing, nothing, {}, basis, no, ~no)
+    return Scored(
+        evidence, "equation1", "1", "none", fps, nothing, nothing, {}, basis, no, no, ~no
+    )

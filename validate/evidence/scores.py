@@ -62,6 +62,8 @@ class Overall(TypedDict, total=False):
     """The scores of all runs: of those that the fit has seen, and of those that it has not."""
 
     in_sample: Scores
+    early: Scores
+    """Of runs dated earlier than those of the fit."""
     all: Scores | None
     """None where the fit has seen every run."""
 

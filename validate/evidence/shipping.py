@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -11,7 +12,10 @@ from roofline.model._core import Floats
 from roofline.model._expected_data import MachineRuns, Parameters, Usage
 from roofline.model._law_estimates import FAR
 from roofline.model._quantiles import POOLED, Pairs, Quantiles, quantiles
-from roofline.validate.evidence.evidence import Evidence, Rows
+from roofline.model._run_facts import FAMILIES, Facts
+from roofline.model._run_features import YEAR
+from roofline.model._time_law import TimeLaw
+from roofline.validate.evidence.evidence import Evidence, Rows, names
 from roofline.validate.evidence.fit import Fitting
 from roofline.validate.evidence.leaving import (
     LeftOut,
@@ -67,8 +71,8 @@ def parameters(
                 "far": far_quantiles(evidence, (left["class"], left["runtime"])),
             }
         ),
-        usage(evidence),
-        machines(evidence),
+        usage(evidence, law),
+        machines(evidence, law),
         {
             "sha256": evidence.sha256,
             "runs": len(evidence),
@@ -95,30 +99,93 @@ def far_quantiles(evidence: Evidence, unlike: Sequence[LeftOut]) -> dict[str, Pa
     }
 
 
-def usage(evidence: Evidence) -> dict[str, dict[str, Usage]]:
+USUAL = {
+    "macs": 4.1e9, "parameters": 2.55e7, "activations": 1.1e7, "batch": 8.0, "depthwise": 0.0, "grouped": 0.0,
+    "attention": 0.0, "throughput": 0.0, "held": 0.0,
+}  # fmt: skip
+"""The run by which runtimes are compared: one of ResNet-50's counts, whatever networks and batches each is known of."""
+
+
+def speed_of(law: TimeLaw, one: Facts, numbers: Mapping[str, float]) -> float:
+    """Return the logarithm of the rate of the usual run.
+
+    Args:
+        law: The law.
+        one: A run of the runtime, at the datatype.
+        numbers: Of the machine, what is another's than that run's.
+    """
+    told = USUAL | dict(numbers)
+    like = {name: np.asarray([told.get(name, float(x[0]))]) for name, x in one.numbers.items()}
+    found = law.estimate(replace(one, numbers=like, layers=None))
+    return float(np.log(USUAL["batch"]) - found.log_time[0])
+
+
+def comparable(facts: Facts, machine_class: str, runtime: str) -> Facts:
+    """Return the runs of a runtime on a class at the datatype that most of the class's runtimes ran; else all of its.
+
+    Args:
+        facts: Runs.
+        machine_class: The class.
+        runtime: One of its runtimes.
+    """
+    rows = facts.machine_class == machine_class
+    pairs = sorted(set(zip(facts.datatype[rows], facts.runtime[rows], strict=True)))
+    usual = Counter(datatype for datatype, _ in pairs).most_common(1)[0][0]
+    own = rows & (facts.runtime == runtime)
+    same = own & (facts.datatype == usual)
+    return facts.take(np.flatnonzero(same if same.any() else own))
+
+
+def in_the_middle(law: TimeLaw, facts: Facts) -> float:
+    """Return the speed of a runtime on a machine in the middle of its class.
+
+    Args:
+        law: The law.
+        facts: Runs of the runtime on the class, at one datatype.
+    """
+    one = facts.take(np.arange(1))
+    peak, bandwidth = np.exp(law.references[str(one.machine_class[0])])
+    machine = {"peak": float(peak), "bandwidth": float(bandwidth), "year": YEAR}
+    return speed_of(law, replace(one, machine=names([""])), machine)
+
+
+def usage(evidence: Evidence, law: TimeLaw) -> dict[str, dict[str, Usage]]:
     """Return what the evidence has of each runtime on each class of machines."""
     facts = evidence.facts
-    compute, weights, _ = facts.terms
-    speed = np.log(np.maximum(compute, weights)) - evidence.log_time
     singles = np.asarray([single(row) for row in evidence.rows])
     most = most_cores(evidence)
     found: dict[str, dict[str, Usage]] = {}
     for where in sorted(set(facts.where)):
         rows = facts.where == where
         name, runtime = where.split("/", 1)
-        each = [
-            float(np.median(speed[rows & (facts.machine == machine)]))
-            for machine in sorted(set(facts.machine[rows]))
-        ]
-        # No machine is taken to be run by what a few reports are of, unless its class has nothing else.
-        tabled = rows & (evidence.source != REPORTED)
-        elsewhere = (facts.machine_class == name) & (evidence.source != REPORTED)
         found.setdefault(name, {})[runtime] = Usage(
-            int(tabled.sum() if elsewhere.any() else rows.sum()), len(each), bool(singles[rows].any()),
-            bool((facts.numbers["throughput"][rows] > 0).any()), float(np.mean(each)),
+            int(rows.sum()), len(set(facts.machine[rows])), bool(singles[rows].any()),
+            bool((facts.numbers["throughput"][rows] > 0).any()), in_the_middle(law, comparable(facts, name, runtime)),
             float(np.median([most[machine] for machine in sorted(set(facts.machine[rows]))])),
         )  # fmt: skip
-    return found
+    return {name: _taken_to_run(name, each, evidence) for name, each in found.items()}
+
+
+def _taken_to_run(
+    machine_class: str, found: Mapping[str, Usage], evidence: Evidence
+) -> dict[str, Usage]:
+    """Return usages with the runs that count where a machine's runtime is not known.
+
+    Those of published tables; reported ones where the class has nothing else, or of a runtime that tables know on
+    another class of the family and that is faster than all that they know on this one.
+    """
+    facts, tabled = evidence.facts, evidence.source != REPORTED
+    own = tabled & (facts.machine_class == machine_class)
+    if not own.any():
+        return dict(found)
+    alike = tabled & (facts.labels("family") == FAMILIES.get(machine_class, ""))
+    fastest = max(found[runtime].speed for runtime in set(facts.runtime[own]))
+    taken: dict[str, Usage] = {}
+    for runtime, usage_of in found.items():
+        told = runtime in set(facts.runtime[alike]) and usage_of.speed > fastest
+        runs = int((own & (facts.runtime == runtime)).sum())
+        taken[runtime] = usage_of if told else replace(usage_of, runs=runs)
+    return taken
 
 
 def most_cores(evidence: Evidence) -> dict[str, float]:
@@ -131,19 +198,22 @@ def most_cores(evidence: Evidence) -> dict[str, float]:
     return found
 
 
-def machines(evidence: Evidence) -> dict[str, MachineRuns]:
+def machines(evidence: Evidence, law: TimeLaw) -> dict[str, MachineRuns]:
     """Return how each machine of the evidence was run."""
     facts, most = evidence.facts, most_cores(evidence)
-    compute, weights, _ = facts.terms
-    speed = np.log(np.maximum(compute, weights)) - evidence.log_time
     found: dict[str, MachineRuns] = {}
     for machine in sorted(most):
         rows = facts.machine == machine
+        runtimes = sorted(set(facts.runtime[rows]))
+        own = facts.take(np.flatnonzero(rows))
         speeds = {
-            name: float(np.median(speed[rows & (facts.runtime == name)]))
-            for name in sorted(set(facts.runtime[rows]))
+            name: speed_of(law, comparable(own, own.machine_class[0], name).take(np.arange(1)), {})
+            for name in runtimes
         }
-        found[machine] = MachineRuns(facts.machine_class[rows][0], speeds, most[machine])
+        found[machine] = MachineRuns(
+            facts.machine_class[rows][0], speeds, most[machine],
+            {name: int((rows & (facts.runtime == name)).sum()) for name in runtimes},
+        )  # fmt: skip
     return found
 
 

@@ -104,7 +104,7 @@ class Import(Document):
 
 
 class Score(StatedDocument):
-    """``roofline score``; scores of what was left out of the fit are in ``all``, others in ``in_sample``."""
+    """``roofline score``; scores of what was left out of the fit are in ``all``, others in ``in_sample``, ``early``."""
 
     model: str
     model_version: str | int
@@ -112,6 +112,7 @@ class Score(StatedDocument):
     evidence: dict[str, object]
     all: NotRequired[dict[str, object] | None]
     in_sample: NotRequired[dict[str, object]]
+    early: NotRequired[dict[str, object]]
     by_class: NotRequired[dict[str, object]]
     by_runtime: NotRequired[dict[str, object]]
     by_kind: NotRequired[dict[str, object]]

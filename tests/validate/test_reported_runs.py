@@ -197,14 +197,14 @@ def test_no_machine_is_taken_to_run_what_only_reports_are_of(
     published: Evidence, reported: Evidence
 ) -> None:
     both = together(published, reported)
-    found = usage(both, Fitting(both).fit(layers=False))
+    law = Fitting(both).fit(layers=False)
+    found = usage(both, law)
     for runtimes in found.values():
         assert runtimes["trt"].runs == 120
         assert runtimes["slow"].runs == 0
         assert runtimes["slow"].machines == 5
     # Where a class has nothing else, they count.
-    alone = usage(reported, Fitting(reported).fit(layers=False))
-    assert alone["npu"]["slow"].runs == 120
+    assert usage(reported, law)["npu"]["slow"].runs == 120
 
 
 @pytest.mark.parametrize("runtime", ["tensorflow", "pt-eager", "ort"])

@@ -67,7 +67,8 @@ def legend_mark(label: str, **look: Any) -> Any:
     """Return an entry of a legend that is a mark, or with ``ls`` a line; the look is what ``plot`` takes."""
     from matplotlib.lines import Line2D
 
-    return Line2D([], [], label=label, **{"ls": "", **look})
+    style: dict[str, Any] = {"ls": "", **look}
+    return Line2D([], [], label=label, **style)
 
 
 def write_note(ax: Drawing, note: str) -> None:

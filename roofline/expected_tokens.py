@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from roofline.model import Basis, Prediction, Term, choose_unit
+from roofline.model import Basis, Prediction, Term
 from roofline.model._tokens import answer_rate, answer_step
 from roofline.model.decoder_laws import Figure, LawRun, shipped_laws
 from roofline.model.sum_law import Runs
@@ -71,9 +71,9 @@ class Parts:
 def class_of(platform: Platform) -> str | None:
     """Return the class of machines whose runs are a basis: ``served``, or one of single users; None for others."""
     vendor = platform.vendor.casefold()
-    if vendor == "apple":
-        return "apple"
     if platform.kind == "gpu":
+        if vendor == "apple":
+            return "apple"
         if platform.segment == "data centre" and platform.bandwidth >= STACKED:
             return "served" if vendor == "nvidia" else None
         if platform.memories[0].name.startswith(_HOST_MEMORY):
@@ -92,10 +92,10 @@ def alone_class(platform: Platform) -> str | None:
 
 def unpacking_peak(platform: Platform) -> float | None:
     """Return OP/s of the vector units that unpack weights as they are read; None for classes without such a term."""
-    if alone_class(platform) not in _VECTOR:
+    units = [unit for unit in ("fp32", "tf32", "bf16", "fp16") if platform.has(unit)]
+    if alone_class(platform) not in _VECTOR or not units:
         return None
-    unit = "fp32" if platform.has("fp32") else choose_unit(platform, "w4a16")[0]
-    return platform.peak(unit)
+    return platform.peak(units[0])
 
 
 def estimate_beside(
@@ -177,8 +177,9 @@ def _laws_of(bound: Prediction, platform: Platform, parts: Parts) -> _Laws | Non
         return None
     of = (bound.network, bound.datatype)
     series = tokens.spread == "series" and tokens.devices > 1
+    alone = precision(bound.datatype).rounded != ""
     first = None
-    if kind == "served" and not series and not _is_alone(bound, tokens):
+    if kind == "served" and not series and not alone:
         # While a request writes its tokens, each of the others has its prompt answered once.
         share = (
             0.0 if parts.prompt is None else (bound.batch - 1) / tokens.new_tokens * parts.prompt
@@ -198,20 +199,21 @@ def _laws_of(bound: Prediction, platform: Platform, parts: Parts) -> _Laws | Non
         rests = "served runs on H100, B200 and GB200 (vLLM, SGLang, TensorRT-LLM)"
         return _Laws(token, first, 1, rests, shows_first)
     if kind == "served":
-        # No public runs are of stacked memory behind one another.
-        kind = "gpu_dc" if _is_alone(bound, tokens) else None
+        # Servers of many requests do not run files of llama.cpp, and no runs are of such cards behind one another.
+        kind = "gpu_dc" if alone and tokens.devices == 1 else None
     if kind is None or bound.batch > 1 or (tokens.devices > 1 and not series):
         # Nor of several requests on other machines.
         return None
     bits = precision(bound.datatype).weight_bits
     groups = {"class": kind, "format": "16 bit" if bits >= 16 else "packed"}
+    silicon = platform.key.split(":")[0]
     token = _law_run(
-        "decode", kind, of, groups, work=parts.step_bytes, unpacking=parts.unpacking,
+        "decode", kind, of, groups, silicon, work=parts.step_bytes, unpacking=parts.unpacking,
         floor=parts.layers / LAYERS, host=0.0,
     )  # fmt: skip
     if parts.prompt is not None:
         first = _law_run(
-            "prefill", kind, of, groups, work=parts.prompt / parts.positions,
+            "prefill", kind, of, groups, silicon, work=parts.prompt / parts.positions,
             weights=parts.weights / min(parts.positions, PIECE), floor=1.0, host=0.0,
         )  # fmt: skip
     machines = plural(len(shipped_laws()["decode"].known), "machine")
@@ -223,13 +225,13 @@ def _laws_of(bound: Prediction, platform: Platform, parts: Parts) -> _Laws | Non
     )
 
 
-def _is_alone(bound: Prediction, tokens: Tokens) -> bool:
-    """Whether one user runs a file of llama.cpp on one card, which servers of many requests do not."""
-    return bound.batch == 1 and tokens.devices == 1 and precision(bound.datatype).rounded != ""
-
-
 def _law_run(
-    law: str, group: str, of: tuple[str, str], groups: dict[str, str], **terms: float
+    law: str,
+    group: str,
+    of: tuple[str, str],
+    groups: dict[str, str],
+    machine: str = "",
+    **terms: float,
 ) -> LawRun:
     return LawRun(
         law, group, of,
@@ -237,6 +239,7 @@ def _law_run(
             {name: np.array([value]) for name, value in terms.items()},
             {name: np.array([value]) for name, value in groups.items()},
         ),
+        machine,
     )  # fmt: skip
 
 

@@ -469,7 +469,7 @@ def test_cards_of_one_user_have_layers_in_series_and_rates_of_tokens_their_own_c
     assert all(entry.answer != "yes" for entry in others)
     said = verdict(advice, wish, ["llama31_70b"])
     assert "no Mac is known to do it, and nearest comes apple-m2-ultra (13." in said
-    assert "no board is known to do it, and nearest comes jetson-thor (5." in said
+    assert "no board is known to do it, and nearest comes jetson-thor (6." in said
     slow = Wish(fps=10)
     advice = advise_decoder(
         found, asked, keys("rtx-4090", "apple-m2-ultra"), slow, datatypes=["q4_k_m"]

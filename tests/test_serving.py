@@ -467,3 +467,33 @@ def test_a_link_of_unknown_latency_is_no_faster_than_one_that_states_it() -> Non
     assert pcie.latency_s is not None
     assert nvlink.latency_s is not None
     assert nvlink.latency_s < pcie.latency_s
+
+
+def test_weights_far_beyond_a_guessed_memory_cross_the_link() -> None:
+    # 20 MB are a guess of the file: of gigabytes all but ten times as many cross 3.94 GB/s.
+    (row,) = serve(
+        LLAMA, Request(512, 16, Phase.DECODE), [roofline.platform("hailo-8")], datatypes=["int8"], model="equation1",
+        unheld=True,
+    ).predictions  # fmt: skip
+    assert row.tokens is not None
+    assert row.tokens.tokens_per_s is not None
+    # Of the table of embeddings one row is read: 128,256 x 4,096 x 2 bytes.
+    table = 128_256 * 4096 * 2
+    read = row.tokens.weight_bytes - table - 10 * 20e6
+    assert row.tokens.tokens_per_s == pytest.approx(3.94e9 / read, rel=0.01)
+    assert any("do not fit in SRAM of hailo-8" in note for note in row.notes)
+
+
+@pytest.mark.parametrize(("batch", "devices", "models"), [(1, 1, 2), (2, 1, 1), (1, 2, 1)])
+def test_files_of_llama_cpp_are_estimated_for_one_user_of_one_card(
+    batch: int, devices: int, models: int
+) -> None:
+    assert LLAMA is not None
+    rows = serve(
+        LLAMA,
+        Request(512, 16, Phase.DECODE, devices),
+        [H100],
+        datatypes=["q4_k_m"],
+        batches=[batch],
+    ).predictions
+    assert len(rows) == models

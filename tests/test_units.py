@@ -81,3 +81,8 @@ def test_sweeps_of_batches_say_the_same_of_strictness() -> None:
     ridge = machine.ridge("fp16")
     assert [row.upper_bound for row in rows] == [row.intensity <= ridge for row in rows]
     assert np.unique([row.upper_bound for row in rows]).tolist() == [False, True]
+
+
+def test_a_machine_without_floats_refuses_weights_alone_narrow_with_what_it_has() -> None:
+    with pytest.raises(DatatypeError, match="no unit of floats that q4_0 could be widened for"):
+        choose_unit(roofline.platform("hailo-10h"), "q4_0", emulate=True)

@@ -18,7 +18,7 @@ from roofline.cli._output import (
     say_written,
 )
 from roofline.cli._predictions import number
-from roofline.errors import own_spelling
+from roofline.errors import TableError, own_spelling
 from roofline.number_format import plural
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ def score(
     leave = own_spelling(leave, LEAVES) or leave
     source = read_source(file)
     document: Mapping[str, object]
+    _check_columns(source)
     if source.form.of_decoders:
         document = _decoders(source, model=model, leave=leave, rows=rows)
     else:
@@ -139,6 +140,26 @@ def score(
         rows=lambda: _records(document),
         table=lambda: _tables(document),
     )
+
+
+def _check_columns(source: Source) -> None:
+    """Tell a table of decoders that lacks a column from one of other networks.
+
+    Raises:
+        TableError: It has rates of tokens, but not what they are scored by.
+    """
+    from roofline.validate.evidence.forms import Form
+    from roofline.validate.evidence.single_user import COLUMNS
+
+    if source.form not in {Form.OTHER, Form.RATES}:
+        return
+    header = source.table.header
+    if "tokens_per_s" in header and "fps" not in header:
+        missing = sorted(COLUMNS - set(header))
+        raise TableError(
+            f"{source.path} has rates of tokens and no column {', '.join(missing)}",
+            repair="docs/tokens.md has the columns that runs of decoders are scored by",
+        )
 
 
 def _runs(

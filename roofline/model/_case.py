@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from roofline.model._law_estimates import Effect
     from roofline.precision import Precision
     from roofline.spec import Platform
+    from roofline.spec.quantity import Quantity
+
+
+GUESSED_SHORT = 10.0
+"""Times that a memory whose size is a guess may be larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,15 +292,24 @@ def levels(
     holder, link = case.platform.weight_memory, case.platform.weight_bandwidth
     if not case.holds_weights or holder is None or holder.capacity is None:
         return (weights + activations)[None], outer
-    # A bound must hold whatever the memory's true size: weights in excess of a guess may stay there, too.
-    if case.workload.weight_bytes <= holder.capacity.base or holder.capacity.kind == "estimated":
+    held = most_held(holder.capacity)
+    if case.workload.weight_bytes <= held:
         return activations[None], outer
     if link is None:
         link = case.platform.bandwidth
-    excess = weights - _held_bytes(weights, compute * link, holder.capacity.base)
+    excess = weights - _held_bytes(weights, compute * link, held)
     if holder.excess_from == "memory":
         return (excess + activations)[None], outer
     return np.stack([excess + activations, excess]), np.append(outer, link)
+
+
+def most_held(capacity: Quantity) -> float:
+    """Return the bytes of weights that a memory may hold.
+
+    A bound must hold whatever the memory's true size: weights in excess of a guess may stay there, too. A guess that is
+    more than `GUESSED_SHORT` times too small would be none.
+    """
+    return capacity.base * (GUESSED_SHORT if capacity.kind == "estimated" else 1.0)
 
 
 def _held_bytes(weights: Floats, hidden: Floats, capacity: float) -> Floats:

@@ -9,7 +9,7 @@ from typing import TypedDict
 from roofline.arguments import check_items, check_kind, check_name
 from roofline.conventions import Operations, Traffic, WeightsRead, choice
 from roofline.errors import DatatypeError, NoBasisError
-from roofline.model._case import Case, check_batch
+from roofline.model._case import Case, check_batch, most_held
 from roofline.model._law_estimates import Effect
 from roofline.model._prediction import Prediction
 from roofline.model._registry import Model, best_estimates, models
@@ -89,6 +89,8 @@ def case_of(
     if holds and holder is not None and holder.capacity is not None:
         over = workload.weight_bytes - holder.capacity.base
         guessed = over > 0 and holder.capacity.kind == "estimated"
+        if guessed and workload.weight_bytes > most_held(holder.capacity):
+            over, guessed = workload.weight_bytes - most_held(holder.capacity), False
         where = f"{holder.name} of {platform.key}"
         rest = platform.weight_bandwidth or platform.bandwidth
         crossed = f"{over / 1e6:.3g} MB of weights do not fit in {where} and are read at {rest / 1e9:.3g} GB/s"

@@ -48,6 +48,12 @@ def choose_unit(
         unit = max(there, key=platform.peak)
         told = (f"weights in {name} are widened for the {unit} unit of {platform.key}",)
         return unit, () if unit == wanted else told
+    if stored.widened:
+        raise DatatypeError(
+            f"{platform.key} has no unit of floats that {name} could be widened for; it has "
+            f"{', '.join(platform.datatypes)}",
+            repair=f"Choose one of them with {DATATYPE}, or a form such as w4a8",
+        )
     if platform.has(wanted):
         return wanted, ()
     if not emulate:

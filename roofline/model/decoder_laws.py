@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import TypedDict
@@ -37,11 +37,15 @@ class LawRun:
     """The decoder and its format."""
     runs: Runs
     """Its terms and groups, one run long."""
+    machine: str = ""
+    """Its silicon, whose own runs tell how it differs from its class; empty where it is judged by the class alone."""
 
     @property
     def expected(self) -> float:
         """Logarithm of the seconds that the shipped law expects."""
-        return float(shipped_laws()[self.law].law.log_times(self.runs)[0])
+        entry = shipped_laws()[self.law]
+        own = entry.own.get(self.machine, 0.0)
+        return float(entry.law.log_times(self.runs)[0]) + own
 
     @property
     def place(self) -> NDArray[np.float64]:
@@ -78,10 +82,15 @@ class FittedLaw:
     runs: int
     sha256: str
     """Digest of the table."""
+    own: Mapping[str, float] = field(default_factory=dict)
+    """By silicon, how its own runs differ from the law: logarithms, shrunken towards none."""
+    narrower: float = 1.0
+    """What is left of the width where a machine's own runs are known."""
 
-    def width(self, group: str) -> float:
-        """Return the half-width of a group of runs."""
-        return self.widths.get(group, self.widths["other"])
+    def width(self, group: str, machine: str = "") -> float:
+        """Return the half-width of a group of runs, of a machine if it is named."""
+        whole = self.widths.get(group, self.widths["other"])
+        return whole * (self.narrower if machine in self.own else 1.0)
 
     def correct(self, run: LawRun, figures: Sequence[Figure]) -> tuple[float, float]:
         """Return by how much figures of a machine move the logarithmic time of a run, and the half-width that is left.
@@ -97,7 +106,7 @@ class FittedLaw:
             run: What is asked about.
             figures: Of its machine, by the same law.
         """
-        width = self.width(run.group)
+        width = self.width(run.group, run.machine)
         if not figures or not width:
             return 0.0, width
         own = min(self.within.get(run.group, self.within["other"]), width) ** 2
@@ -138,6 +147,8 @@ class _LawDocument(TypedDict):
     known: Sequence[str]
     runs: int
     sha256: str
+    own: Mapping[str, float]
+    narrower: float
 
 
 @cache
@@ -148,7 +159,7 @@ def shipped_laws() -> Mapping[str, FittedLaw]:
     return {
         name: FittedLaw(
             SumLaw(entry["law"]["factors"]), entry["widths"], entry["within"], tuple(entry["known"]),
-            entry["runs"], entry["sha256"],
+            entry["runs"], entry["sha256"], entry["own"], entry["narrower"],
         )
         for name, entry in document.items()
     }  # fmt: skip

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from roofline.errors import TableError
 from roofline.expected_tokens import PIECE, alone_class, class_of, unpacking_peak
+from roofline.model.decoder_laws import LawRun, shipped_laws
 from roofline.spec import platform
 from roofline.validate.evidence.decoder_fit import left_out
 from roofline.validate.evidence.decoder_rows import decoder_table
+from roofline.validate.evidence.decoder_score import predict_table
 from roofline.validate.evidence.forms import Form, read_source
 from roofline.validate.evidence.single_user import RUNS, runs_of
 
@@ -62,7 +67,8 @@ def test_terms_are_the_closed_forms_of_the_data_sheet() -> None:
     [
         ("rtx-4090", "gpu_nvidia", True), ("h100-sxm", "gpu_dc", True), ("dgx-spark", "unified", True),
         ("radeon-8060s", "unified", True), ("agx-orin", "gpu_board", True), ("apple-m4", "apple", True),
-        ("rpi5", "cpu_arm", False), ("i9-14900k", "cpu", False), ("rk3588-npu", "npu", False),
+        ("apple-a18-pro-npu", "npu", False), ("rpi5", "cpu_arm", False), ("i9-14900k", "cpu", False),
+        ("rk3588-npu", "npu", False),
     ],
 )  # fmt: skip
 def test_classes_of_one_user_follow_from_the_platform_file(
@@ -72,16 +78,38 @@ def test_classes_of_one_user_follow_from_the_platform_file(
     assert (unpacking_peak(platform(machine)) is not None) is vectors
 
 
+def test_a_machine_s_own_runs_move_its_estimates_and_narrow_them() -> None:
+    law = shipped_laws()["decode"]
+    runs = runs_of([{**ROWS[0], "machine": "p100-pcie-16gb", "phase": "decode"}], "decode")
+    known, alike = (
+        LawRun("decode", "gpu_nvidia", ("some", "q4_k_m"), runs, machine)
+        for machine in ("p100-pcie-16gb", "not-among-them")
+    )
+    assert known.expected - alike.expected == pytest.approx(law.own["p100-pcie-16gb"])
+    assert known.expected > alike.expected  # It lacks dot products of four.
+    assert law.correct(known, [])[1] == pytest.approx(law.narrower * law.correct(alike, [])[1])
+    assert 0.5 < law.narrower < 1
+
+
 def test_neural_processors_of_data_centres_and_other_stacked_memory_have_no_runs() -> None:
     assert class_of(platform("gaudi3")) is None
     assert alone_class(platform("mi300x")) is None
 
 
 def test_machines_of_the_table_alone_are_predicted_when_left_out() -> None:
-    for entry in left_out(decoder_table(SOURCE)):
-        off = entry.off[np.isfinite(entry.off)]
-        assert (
-            np.exp(np.median(np.abs(off))) < {"decode": 1.25, "prefill": 1.5}[entry.rows.quantity]
-        )
-        # A law without the machine is neither slower nor faster than what was run.
-        assert abs(np.median(off)) < 0.15
+    tokens, prompts = left_out(decoder_table(SOURCE))
+    off = tokens.off[np.isfinite(tokens.off)]
+    assert np.exp(np.median(np.abs(off))) < 1.25
+    # A law without the machine is neither slower nor faster than what was run.
+    assert abs(np.median(off)) < 0.15
+    # Prompts are of few machines there, and of mixtures, whose experts see few positions each.
+    assert np.exp(np.median(np.abs(prompts.off[np.isfinite(prompts.off)]))) < 1.7
+
+
+def test_rates_that_no_machine_has_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_text(
+        "machine,model,weight_gb,phase,tokens_per_s\nrpi5,x,4.9,decode,2\nrpi5,x,4.9,decode,2000\n"
+    )
+    with pytest.raises(TableError, match=r"row 2: 2000 tokens/s of x are 574 times"):
+        predict_table(decoder_table(read_source(path)))

@@ -16,6 +16,9 @@ from roofline.validate.evidence.decoder_rows import INSTALLATION, SETUP, Quantit
 _FEWEST = 30
 """Runs that a class needs for a spread of its own within installations, of at least four machines."""
 _MACHINES = 4
+_OWN = 0.7
+"""Share of what a machine's runs differ by that further runs of it have: of 0, 0.3, 0.5, 0.7 and 1 the best for runs
+that other sources measured on the same machine."""
 _BORROWED = 2.0
 """What the runs of all other classes count beside a class's own, where a machine of n runs counts as the root of n."""
 
@@ -44,11 +47,55 @@ def fit_laws(table: Table) -> dict[str, FittedLaw]:
                 rest &= ~chosen
         if rest.any() and not rest.all():
             within["other"] = _within(off[rest], own[rest])
+        law = fit(entry.runs, entry.measured, rows.priors, counts)
+        own = {} if table.many else own_shifts(entry, entry.measured - law.log_times(entry.runs))
         laws[rows.quantity] = FittedLaw(
-            fit(entry.runs, entry.measured, rows.priors, counts),
-            widths, within, tuple(sorted(set(machines.tolist()))), len(off), table.sha256,
+            law, widths, within, tuple(sorted(set(machines.tolist()))), len(off), table.sha256,
+            own, 1.0 if table.many else known_width(entry),
         )  # fmt: skip
     return laws
+
+
+def own_shifts(entry: LeftOut, off: Floats) -> dict[str, float]:
+    """Return by machine how its runs differ from a law, the more of it the more decoders and formats were run.
+
+    Args:
+        entry: The runs.
+        off: Logarithms of measured over predicted times.
+    """
+    machines = np.array(entry.rows.machines)
+    return {
+        str(machine): round(_shift(entry, off, machines == machine), 4)
+        for machine in sorted(set(machines.tolist()))
+    }
+
+
+def known_width(entry: LeftOut) -> float:
+    """Return what is left of widths where a machine's runs by other sources than a run's own are known."""
+    machines, sources = (
+        np.array(entry.rows.machines),
+        np.array(entry.rows.joined("source", "host")),
+    )
+    before: list[float] = []
+    after: list[float] = []
+    for place, off in enumerate(entry.off):
+        others = (machines == machines[place]) & (sources != sources[place])
+        if others.any():
+            before.append(abs(off))
+            after.append(abs(off - _shift(entry, entry.off, others)))
+    if not before:
+        return 1.0
+    return round(float(np.quantile(after, 0.8) / np.quantile(before, 0.8)), 3)
+
+
+def _shift(entry: LeftOut, off: Floats, chosen: NDArray[np.bool_]) -> float:
+    by_format: dict[tuple[str, str], list[float]] = {}
+    for key, each, there in zip(entry.formats, off, chosen, strict=True):
+        if there:
+            by_format.setdefault(key, []).append(float(each))
+    count = len(by_format)
+    middle = sum(sum(each) / len(each) for each in by_format.values()) / count
+    return _OWN * count / (count + 1) * middle
 
 
 @dataclass(frozen=True, slots=True)

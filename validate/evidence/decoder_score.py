@@ -9,7 +9,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from roofline.errors import OptionError
+from roofline.errors import OptionError, TableError
 from roofline.model.decoder_laws import shipped_laws
 from roofline.model.sum_law import Floats, half_width, leave_out
 from roofline.surfaces import MODEL, argument
@@ -30,6 +30,11 @@ _BOUNDS = {
     "ttft": ("prompt",),
 }
 """The terms that no run can be faster than."""
+
+
+_OVER = 3.0
+"""Times its bound at which a rate is of another unit or another machine. Files hold tables that a token does not read,
+and llama.cpp may round activations to a faster unit's: runs of up to 1.3 times are real."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ def predict_table(
 
     Raises:
         OptionError: The model or what is to be left out is not known.
+        TableError: A rate of one user is far beyond its bound.
     """
     if model not in {"expected", "equation1"}:
         raise OptionError(
@@ -80,12 +86,18 @@ def predict_table(
             continue
         runs, measured = rows.runs, rows.measured
         least = np.log(sum(runs.terms[term] for term in _BOUNDS[quantity]))
+        if not table.many:
+            _check_rates(rows, least - measured)
         entry, aside = shipped_laws()[quantity], rows.set_aside
-        width = np.array([entry.width(group) for group in rows.groups])
+        machines = rows.machines
+        width = np.array(
+            [entry.width(group, name) for group, name in zip(rows.groups, machines, strict=True)]
+        )
         if model == "equation1":
             times, width = least, np.zeros(len(measured))
         elif leave == "none":
-            times = entry.law.log_times(runs)
+            own = np.array([entry.own.get(name, 0.0) for name in machines])
+            times = entry.law.log_times(runs) + own
         else:
             known = np.isfinite(measured)
             times = np.full(len(measured), np.nan)
@@ -102,6 +114,21 @@ def predict_table(
                 width = nested_class_widths(times - measured, labels, rows.groups)
         found.append(Predicted(rows, times, width, measured, least, rows.queued, aside))
     return found
+
+
+def _check_rates(rows: QuantityRows, over: Floats) -> None:
+    """Refuse rates that no machine has.
+
+    Raises:
+        TableError: A rate is beyond `_OVER` times what bandwidth or peak lets through.
+    """
+    for place, row, beyond in zip(rows.places, rows.rows, np.exp(over).tolist(), strict=True):
+        if beyond > _OVER:
+            raise TableError(
+                f"row {place + 1}: {row.get('tokens_per_s')} tokens/s of {row.get('model')} are {beyond:.0f} times "
+                f"what the data sheet of {row.get('machine')} lets through",
+                repair="Mend the rate, weight_gb or the machine, or leave the row out",
+            )
 
 
 def nested_widths(off: Floats, labels: Sequence[str], together: Sequence[str]) -> Floats:

@@ -31,7 +31,8 @@ PRIORS: Mapping[str, Mapping[str, Prior]] = {
     "decode": {
         "work": Prior(np.log(1 / 0.7), 0.5, 0.3),
         "unpacking": Prior(np.log(2.0), 1.0, 0.3),
-        "floor": Prior(np.log(2e-3), 1.5, 0.7),
+        # Of small decoders few classes have runs: a looser floor would take up what holds back their large ones.
+        "floor": Prior(np.log(2e-3), 1.5, 0.4),
         "host": Prior(np.log(3e-3), 1.0, 0.3),
     },
     "prefill": {

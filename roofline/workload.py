@@ -364,4 +364,7 @@ class Workload:
 
 def _tokens(layer: Layer) -> int:
     """Return the tokens that a layer computes: all dimensions of its first input but the last."""
-    return math.prod(layer.inputs[0].shape[:-1]) if layer.inputs else 0
+    shape = layer.inputs[0].shape if layer.inputs else None
+    sizes = [] if shape is None else [size for size in shape[:-1] if size is not None]
+    # A size that is not known counts as several tokens.
+    return math.prod(sizes) if shape is not None and len(sizes) == len(shape) - 1 else 0

@@ -144,7 +144,7 @@ class Times:
     @property
     def memory_alone(self) -> NDArray[np.bool_]:
         """Whether memory holds back every layer, so that faster arithmetic would gain nothing."""
-        return (self.memory >= self.compute).all(axis=0)
+        return np.asarray((self.memory >= self.compute).all(axis=0), np.bool_)
 
     def at(self, place: int) -> Times:
         """Return the times at one of the batches."""

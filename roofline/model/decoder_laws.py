@@ -82,7 +82,7 @@ class FittedLaw:
     runs: int
     sha256: str
     """Digest of the table."""
-    own: Mapping[str, float] = field(default_factory=dict)
+    own: Mapping[str, float] = field(default_factory=dict[str, float])
     """By silicon, how its own runs differ from the law: logarithms, shrunken towards none."""
     narrower: float = 1.0
     """What is left of the width where a machine's own runs are known."""

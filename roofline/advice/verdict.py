@@ -160,7 +160,7 @@ def _none(advice: Advice) -> str:
     first = doubtful[0]
     doubts = ", ".join(hurdle.text for hurdle in first.doubts)
     return (
-        f"No machine is known to do; of {plural(len(doubtful), 'candidate')} something is not known, first "
+        f"No machine is known to do it; of {plural(len(doubtful), 'candidate')} something is not known, first "
         f"{first.platform} ({doubts})"
     )
 

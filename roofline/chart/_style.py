@@ -83,6 +83,8 @@ RC: Mapping[str, Any] = MappingProxyType(
         "ytick.labelsize": 8,
         # Labels between decades stand in one line with those at decades.
         "xtick.minor.pad": 5.0,
+        # Names are written as they are: a dollar sign in one is no formula.
+        "text.parse_math": False,
         "legend.fontsize": 8,
         "legend.frameon": False,
         "figure.dpi": 110,

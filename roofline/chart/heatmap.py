@@ -38,6 +38,8 @@ _MEANINGS = {
     "median_ms": "median time, ms",
 }
 
+_LEAST = 1e-30
+"""Share of the largest value below which cells have the colour of the least."""
 _NUMBERED = 600
 """Cells with a number in each; more are small, and told by their colour alone."""
 
@@ -125,6 +127,8 @@ class Heatmap(Chart):
         for machine, network, value in self.cells:
             grid[rows[machine], columns[network]] = value
         low, high = float(np.nanmin(grid)), float(np.nanmax(grid))
+        # A scale has no more decades than its logarithms can tell apart.
+        low = max(low, high * _LEAST)
         norm = LogNorm(low / 1.05, high * 1.05)
         image = ax.pcolormesh(
             np.ma.masked_invalid(grid),

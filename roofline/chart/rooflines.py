@@ -303,10 +303,12 @@ def _phases(row: Cells) -> Table:
 
 
 def _si_axis(ax: axes.Drawing) -> None:
-    from matplotlib.ticker import EngFormatter, FuncFormatter
+    from matplotlib.ticker import EngFormatter, FuncFormatter, NullFormatter
 
     ax.yaxis.set_major_formatter(EngFormatter(unit="OP/s"))
     ax.xaxis.set_major_formatter(FuncFormatter(_plain))
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_minor_formatter(NullFormatter())
 
 
 def _plain(value: float, _: object) -> str:

@@ -21,7 +21,7 @@ MAKERS = {
     "hailo": "Hailo", "rknn": "Rockchip", "qaic": "Qualcomm", "htp-onnx": "Qualcomm", "htp-tflite": "Qualcomm",
     "htp-qnn_dlc": "Qualcomm", "trt": "NVIDIA", "dpu": "AMD Xilinx", "edgetpu": "Google", "neuron": "AWS",
     "fastertransformer": "NVIDIA", "ort-trt": "NVIDIA", "tf-trt": "NVIDIA", "paddle-trt": "NVIDIA", "itex": "Intel",
-    "ipex": "Intel", "migraphx": "AMD", "ttnn": "Tenstorrent",
+    "ipex": "Intel", "migraphx": "AMD", "ttnn": "Tenstorrent", "pt-mps": "Apple",
 }  # fmt: skip
 """Runtimes that run on one maker's machines only."""
 
@@ -30,6 +30,9 @@ NAMES = {
     "torch.compile": "pt-compile", "torch-compile": "pt-compile", "vitis-ai": "dpu", "tf": "tensorflow",
 }  # fmt: skip
 """What runtimes are called beside their names in the evidence."""
+
+ELSEWHERE: Mapping[str, frozenset[str]] = {"Apple": frozenset({"pt-eager", "pt-compile"})}
+"""Runtimes by maker that its machines have under a name of their own."""
 
 ANY = "any"
 """The runtime of a machine whose maker's own published runs do not know: what is common to its class."""
@@ -51,9 +54,9 @@ def deployment(
 ) -> Deployment | None:
     """Return how a machine is taken to be run.
 
-    A machine of the evidence is of the class and by default runs the fastest runtime that its runs are of, where
-    published tables or its maker know it; another is of the class of its kind and segment, with that class's fastest
-    runtime of its maker. None where the evidence is too thin.
+    A machine is of the class of the evidence where it is there, else of that of its kind and segment. By default it
+    runs what is fastest of the class and of its maker; a machine of the evidence what is fastest of its own runs where
+    those are of its maker's runtime. None where the evidence is too thin.
 
     Args:
         platform: The machine.
@@ -70,6 +73,9 @@ def deployment(
         return None
     if asked is None and before:
         asked = before.fastest(_tabled(known.usage.get(name, {})))
+        best = runtime_for(name, None, known, platform.vendor)
+        if best is not None and best[0] != ANY and asked not in MAKERS:
+            asked = best[0]
     chosen = runtime_for(name, asked, known, platform.vendor)
     if chosen is None:
         return None
@@ -126,12 +132,21 @@ def runtime_for(
     own = usage.get(machine_class, {})
     if asked is None:
         enough = _tabled(own)
-        theirs = [name for name in enough if MAKERS.get(name, vendor) == vendor or vendor is None]
+        not_theirs = ELSEWHERE.get(vendor or "", frozenset())
+        theirs = [
+            name
+            for name in enough
+            if vendor is None or (MAKERS.get(name, vendor) == vendor and name not in not_theirs)
+        ]
         if theirs:
             widest = max(enough[name].machines for name in theirs)
             often = [name for name in theirs if OFTEN * enough[name].machines >= widest]
             best = max(often, key=lambda name: enough[name].speed)
             return best, enough[best]
+        reported = [name for name in own if not_theirs and MAKERS.get(name) == vendor]
+        if reported:
+            best = max(reported, key=lambda name: own[name].speed)
+            return best, own[best]
         widest = max(enough, key=lambda name: enough[name].machines, default=None)
         return None if widest is None else (ANY, enough[widest])
     everywhere = sorted({name for found in usage.values() for name in found})

@@ -114,6 +114,26 @@ def test_every_kind_draws_in_every_format(kind, rows, layers, tmp_path):
 
 
 @pytest.mark.parametrize("kind", sorted(charts))
+def test_every_kind_writes_names_and_numbers_without_formulas(kind, rows, layers):
+    odd = r"$x_{1}\frac{$ 5 $"
+    named = [
+        {**row, **{name: odd for name in ("network", "title") if name in row}} for row in rows[:24]
+    ]
+    figure = drawn(kind, named, layers).figure()
+    figure.draw_without_rendering()
+    texts = [text.get_text() for text in figure.findobj(Text) if text.get_visible()]
+    assert not any("mathdefault" in text for text in texts)
+
+
+def test_a_rate_beside_next_to_none_is_drawn(rows):
+    few = [
+        {**rows[0], "throughput_fps": 1e-300},
+        {**rows[1], "throughput_fps": 100.0, "platform": "other"},
+    ]
+    charts.get("heatmap").compute(few, Options()).figure().draw_without_rendering()
+
+
+@pytest.mark.parametrize("kind", sorted(charts))
 def test_every_kind_says_when_there_is_no_data(kind):
     chart = charts.get(kind).compute([], Options())
     assert chart.records() == []

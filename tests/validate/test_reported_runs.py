@@ -225,7 +225,7 @@ def test_estimates_can_be_asked_of_reported_runtimes(runtime: str) -> None:
         ("edgetpu:fast", "edgetpu"),  # its maker's, of which reports alone are
         ("rpi5", "ncnn"),  # reports have others, which are of no maker: the class' usual one
         ("v100-sxm2-16gb", "trt"),  # its maker's, of which tables have other machines
-        ("rtx-2080ti", "pt-eager"),  # reports have it, and tables have it on other machines
+        ("rtx-2080ti", "trt"),  # its tables are of frameworks, and NVIDIA has a faster runtime
     ],
 )
 def test_the_runtime_that_a_machine_is_taken_to_run(machine: str, runtime: str) -> None:

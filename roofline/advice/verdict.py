@@ -210,11 +210,12 @@ def _recommend(suiting: Sequence[Candidate], wish: Wish, networks: Sequence[str]
         chance = probability_faster(first, rival)
         # Of units that run apart, one is compared with one.
         who, whom = ("one of them", f"one {rival.platform}") if apart else ("it", rival.platform)
-        sentence += (
-            f"; {who} is faster than {whom} with a probability of {percent(chance, 2)}"
-            if chance is not None
-            else ""
-        )
+        if chance is not None:
+            # Candidates are ordered by their low ends: what is likely faster may be less certain.
+            safer = "" if chance >= 0.5 else ", but its low end is higher"
+            sentence += (
+                f"; {who} is faster than {whom} with a probability of {percent(chance, 2)}{safer}"
+            )
     return sentence + _describe_others(suiting)
 
 

@@ -70,15 +70,8 @@ def steps_of(workload: Workload, profile: Profile) -> tuple[Step, ...] | None:
         layer.outputs for layer in workload.layers
     ):
         return None
-    absorbed, parts = _absorbed_layers(workload, profile)
     integers = on_integers(workload) if "quantized" in profile.patterns else Integers()
-    absorbed = {**absorbed, **dict.fromkeys(integers.around)}
-    if NORMALIZED_SUM in profile.samples:
-        absorbed = {**absorbed, **normalized_sums(workload, absorbed)}
-    if QUANTIZED_SOFTMAX in profile.samples:
-        absorbed = {**absorbed, **quantized_softmaxes(workload)}
-    if "clip_quantized" in profile.patterns:
-        absorbed = {**absorbed, **dict.fromkeys(clips_before_quantizations(workload))}
+    absorbed, parts = _all_absorbed(workload, profile, integers)
     layout = _layout(workload, profile, absorbed, parts, integers.operators)
     found: list[Step] = []
     since = _since_last_read(workload)
@@ -113,24 +106,49 @@ def steps_of(workload: Workload, profile: Profile) -> tuple[Step, ...] | None:
             found.append(Step(layer.name, work, since=since.get(layer.name)))
         elif layer.kind is Kind.VIEW and layer.inputs:
             found.append(Step(layer.name, None, layer.repeats))
-    found += [
-        _conversion("layout.convert", 4, tensor, repeats) for tensor, repeats in layout.conversions
-    ]
-    if "layout.convert_integers" in profile.samples:
-
-        def transparent(layer: Layer) -> bool:
-            work = works(layer)
-            return (
-                layer.name in absorbed
-                or layer.op_type in ("QuantizeLinear", "DequantizeLinear")
-                or (work is not None and work.kind.startswith("elementwise"))
-            )
-
-        found += [
-            _conversion("layout.convert_integers", 1, tensor, repeats)
-            for tensor, repeats in rearranged_images(workload, integers.operators, transparent)
-        ]
+    found += _conversions(workload, profile, layout.conversions, absorbed, integers)
     return tuple(found)
+
+
+def _all_absorbed(
+    workload: Workload, profile: Profile, integers: Integers
+) -> tuple[Mapping[str, str | None], Mapping[str, str]]:
+    """Return what `_absorbed_layers` does, with the layers around integers and those that run as one with another."""
+    absorbed, parts = _absorbed_layers(workload, profile)
+    absorbed = {**absorbed, **dict.fromkeys(integers.around)}
+    if NORMALIZED_SUM in profile.samples:
+        absorbed = {**absorbed, **normalized_sums(workload, absorbed)}
+    if QUANTIZED_SOFTMAX in profile.samples:
+        absorbed = {**absorbed, **quantized_softmaxes(workload)}
+    if "clip_quantized" in profile.patterns:
+        absorbed = {**absorbed, **dict.fromkeys(clips_before_quantizations(workload))}
+    return absorbed, parts
+
+
+def _conversions(
+    workload: Workload,
+    profile: Profile,
+    moved: Sequence[tuple[Tensor, int]],
+    absorbed: Mapping[str, str | None],
+    integers: Integers,
+) -> list[Step]:
+    """Return the steps that move channels to where kernels take them, of images in floats and in integers."""
+    found = [_conversion("layout.convert", 4, tensor, repeats) for tensor, repeats in moved]
+    if "layout.convert_integers" not in profile.samples:
+        return found
+
+    def transparent(layer: Layer) -> bool:
+        work = works(layer)
+        return (
+            layer.name in absorbed
+            or layer.op_type in ("QuantizeLinear", "DequantizeLinear")
+            or (work is not None and work.kind.startswith("elementwise"))
+        )
+
+    return found + [
+        _conversion("layout.convert_integers", 1, tensor, repeats)
+        for tensor, repeats in rearranged_images(workload, integers.operators, transparent)
+    ]
 
 
 def _conversion(kind: str, width: int, tensor: Tensor, repeats: int) -> Step:

@@ -32,10 +32,12 @@ class, in which all other classes count as six machines more.
 SCATTER = """![Predicted over measured throughput, a panel for each class](images/expected_scatter.png)
 
 `roofline score FILE --leave silicon --rows rows.csv`, then `roofline plot scatter rows.csv -o scatter.png`; dotted are
-factors of two. Streaming NPUs, a card whose runs were made by another tool than its class's, and a compiled processor
-that no other machine of the evidence is like are where it fails. FILE is a CSV with a row per run and the columns
-`machine`, `machine_class`, `peak_op_s`, `bandwidth_b_s`, `runtime`, `network`, `datatype`, `batch`, `fps`, `gmacs`,
-`params_m` and `activation_elements_m`; or records: a store, its export, or what `validate` wrote, without them.
+factors of two. Drawn are the published tables alone, in which PaddleClas's runs on a T4, left out, have no other card
+with their runtime. Streaming NPUs, a card whose runs were made by another tool than its class's, and a compiled
+processor that no other machine of the evidence is like are where it fails. FILE is a CSV with a row per run and the
+columns `machine`, `machine_class`, `peak_op_s`, `bandwidth_b_s`, `runtime`, `network`, `datatype`, `batch`, `fps`,
+`gmacs`, `params_m` and `activation_elements_m`; or records: a store, its export, or what `validate` wrote, without
+them.
 
 """.splitlines()
 """The figure of new machines, drawn of the rows behind the table above it."""

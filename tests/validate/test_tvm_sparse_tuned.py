@@ -46,6 +46,6 @@ def test_a_pruned_network_is_tuned_around_its_sparse_kernels(tmp_path, algorithm
     record = measure(replace(options, network=str(path), backend="tvm"), folder=tmp_path / "cache")
     assert record.status is Status.OK, record.reason
     assert record.check.passed
-    assert any("1 layers sparse" in note for note in record.notes), record.notes
+    assert any("1 layer sparse" in note for note in record.notes), record.notes
     # The sparse kernel is its own schedule: it is no kernel that went untuned.
     assert not any("sparse" in name for name in record.untuned_kernels)

@@ -17,6 +17,7 @@ from pathlib import Path
 import roofline
 from roofline._load import decoder
 from roofline.decoding.request import Phase, Request
+from roofline.markdown import with_section
 from roofline.model._tokens import Tokens
 from roofline.serving import serve
 
@@ -141,9 +142,8 @@ def main() -> None:
     for begin, made, end in ((BEGIN, table(), END), (BEGIN_ALL, table_of_all(), END_ALL)):
         print(made)
         if page is not None:
-            before, _, rest = page.read_text().partition(begin)
-            _, _, after = rest.partition(end)
-            page.write_text(f"{before}{begin}\n{made}\n{end}{after}")
+            text = with_section(page.read_text(encoding="utf-8"), f"{made}\n", begin, end)
+            page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import roofline
+from roofline.markdown import markdown_table
 from roofline.model.decoder_laws import NAME, FittedLaw, to_document
 from roofline.validate.evidence.decoder_fit import fit_laws
 from roofline.validate.evidence.decoder_rows import Table, decoder_table, join_tables
@@ -41,13 +42,20 @@ def print_left_out(table: Table) -> None:
     scores = summary(
         table, predict_table(table, leave="silicon"), model="expected", leave="silicon"
     )
-    print("| runs | n | machines | over machines | rows | in 80 % interval | high / low |")
-    print("|---|---|---|---|---|---|---|")
-    for name, part in {**scores["by_quantity"], **scores.get("by_class", {})}.items():
-        print(
-            f"| {name} | {part['n']} | {part['machines']} | {part['factor_machines']:.2f} | {part['factor_rows']:.2f} "
-            f"| {part['coverage']:.0%} | {part['width']:.2f} |"
+    header = ("runs", "n", "machines", "over machines", "rows", "in 80 % interval", "high / low")
+    parts = {**scores["by_quantity"], **scores.get("by_class", {})}
+    print(
+        markdown_table(
+            header,
+            (
+                (
+                    name, str(part["n"]), str(part["machines"]), f"{part['factor_machines']:.2f}",
+                    f"{part['factor_rows']:.2f}", f"{part['coverage']:.0%}", f"{part['width']:.2f}",
+                )
+                for name, part in parts.items()
+            ),
         )
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

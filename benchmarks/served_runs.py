@@ -19,6 +19,7 @@ from statistics import median
 import roofline
 from roofline.decoding.phases import decoding
 from roofline.decoding.request import Phase, Request
+from roofline.markdown import markdown_table, with_section
 from roofline.reading import read_csv
 from roofline.serving import serve
 from roofline.workloads import Decoder, DecoderNetwork
@@ -75,22 +76,24 @@ def judge() -> Iterator[Judged]:
 def table() -> str:
     """Return the score by system and server as Markdown."""
     runs = list(judge())
-    lines = [
-        "| system, server | runs | median factor | bias | 80 % interval holds | bound / measured |",
-        "|---|---|---|---|---|---|",
-    ]
-    groups = sorted({(run.machine, run.server) for run in runs})
-    for name, chosen in [
-        *((f"`{machine}`, {server}", [run for run in runs if (run.machine, run.server) == (machine, server)])
-          for machine, server in groups),
-        ("all", runs),
-    ]:  # fmt: skip
-        off = [run.off for run in chosen]
-        lines.append(
-            f"| {name} | {len(chosen)} | {math.exp(median(map(abs, off))):.2f} | {math.exp(median(off)):.2f} "
-            f"| {sum(run.inside for run in chosen) / len(chosen):.0%} | {median(run.bound for run in chosen):.2f} |"
-        )
-    return "\n".join(lines)
+    by_system: dict[str, list[Judged]] = {}
+    for run in sorted(runs, key=lambda run: (run.machine, run.server)):
+        by_system.setdefault(f"`{run.machine}`, {run.server}", []).append(run)
+    header = (
+        "system, server", "runs", "median factor", "bias", "80 % interval holds", "bound / measured",
+    )  # fmt: skip
+    return markdown_table(
+        header, (_cells(*entry) for entry in [*by_system.items(), ("all", runs)])
+    )
+
+
+def _cells(name: str, runs: list[Judged]) -> tuple[str, ...]:
+    off = [run.off for run in runs]
+    held = sum(run.inside for run in runs) / len(runs)
+    return (
+        name, str(len(runs)), f"{math.exp(median(map(abs, off))):.2f}", f"{math.exp(median(off)):.2f}",
+        f"{held:.0%}", f"{median(run.bound for run in runs):.2f}",
+    )  # fmt: skip
 
 
 def main() -> None:
@@ -101,9 +104,8 @@ def main() -> None:
     if page is None:
         print(table())
         return
-    text = page.read_text(encoding="utf-8")
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    page.write_text(f"{before}{BEGIN}\n{table()}\n{END}{after}", encoding="utf-8")
+    text = with_section(page.read_text(encoding="utf-8"), f"{table()}\n", BEGIN, END)
+    page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -90,6 +90,11 @@ def alone_class(platform: Platform) -> str | None:
     return "gpu_dc" if kind == "served" else kind
 
 
+def silicon_of(platform: Platform) -> str:
+    """Return what is one machine to its runs, whichever mode it is in."""
+    return platform.key.partition(":")[0]
+
+
 def unpacking_peak(platform: Platform) -> float | None:
     """Return OP/s of the vector units that unpack weights as they are read; None for classes without such a term."""
     units = [unit for unit in ("fp32", "tf32", "bf16", "fp16") if platform.has(unit)]
@@ -206,7 +211,7 @@ def _laws_of(bound: Prediction, platform: Platform, parts: Parts) -> _Laws | Non
         return None
     bits = precision(bound.datatype).weight_bits
     groups = {"class": kind, "format": "16 bit" if bits >= 16 else "packed"}
-    silicon = platform.key.split(":")[0]
+    silicon = silicon_of(platform)
     token = _law_run(
         "decode", kind, of, groups, silicon, work=parts.step_bytes, unpacking=parts.unpacking,
         floor=parts.layers / LAYERS, host=0.0,

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from roofline.errors import RooflineError
-from roofline.expected_tokens import LAYERS, PIECE, alone_class, unpacking_peak
+from roofline.expected_tokens import LAYERS, PIECE, alone_class, silicon_of, unpacking_peak
 from roofline.model import choose_unit
 from roofline.model.sum_law import Floats, Prior, Runs
 from roofline.spec import Platform, platform
@@ -186,7 +186,7 @@ def _machine(row: Mapping[str, str]) -> Platform | None:
 def label_of(row: Mapping[str, str]) -> str:
     """Return the machine that is left out as one: its silicon, whichever board or mode it is in."""
     machine = _machine(row)
-    return row.get("machine", "") if machine is None else machine.key.split(":")[0]
+    return row.get("machine", "") if machine is None else silicon_of(machine)
 
 
 def log_times(rows: Sequence[Mapping[str, str]]) -> Floats:

@@ -23,7 +23,7 @@ from roofline.validate.records.request import RunRequest
 from roofline.validate.records.turns import latest
 from roofline.validate.studies.dlas.figures import measured_figures
 from roofline.validate.studies.dlas.page import SECTIONS, regenerate
-from roofline.validate.studies.dlas.rules import Case, is_below
+from roofline.validate.studies.dlas.rules import Case
 from roofline.validate.studies.dlas.run_set import PageRuns, RunSet, shipped_page_runs
 from roofline.validate.studies.dlas.runs import (
     SHIPPED,
@@ -32,6 +32,7 @@ from roofline.validate.studies.dlas.runs import (
     shipped_runs,
     tables,
 )
+from roofline.validate.studies.dlas.times import Span
 from roofline.validate.studies.dlas.verdicts import (
     CONTRADICTED,
     HOLDS,
@@ -138,9 +139,9 @@ def test_the_cases_make_the_verdict(yes, no, unclear, verdict):
 
 
 def test_overlapping_intervals_are_undecided():
-    assert is_below((1, 2), (3, 4)) is True
-    assert is_below((3, 4), (1, 2)) is False
-    assert is_below((1, 3), (2, 4)) is None
+    assert Span(1, 2).over(Span(3, 4)).is_below(1) is True
+    assert Span(3, 4).over(Span(1, 2)).is_below(1) is False
+    assert Span(1, 3).over(Span(2, 4)).is_below(1) is None
 
 
 def test_the_interval_of_a_time():

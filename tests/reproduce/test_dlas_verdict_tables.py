@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
 from roofline.validate.campaigns.grid import load
 from roofline.validate.records.record import Measurement, Status
 from roofline.validate.studies.dlas.in_turns import (
+    PAIRS_SINCE,
     TURNS,
     TURNS_ELSEWHERE,
     Session,
     configurations_in_turns,
-    median_interval,
     parse_sessions,
     sessions_csv,
     shipped_sessions,
 )
 from roofline.validate.studies.dlas.run_set import PageRuns, RunSet, shipped_page_runs
 from roofline.validate.studies.dlas.runs import ELSEWHERE, SHIPPED, shipped_runs
+from roofline.validate.studies.dlas.times import APART_S, MARGIN, TurnTimes, median_interval
 from roofline.validate.studies.dlas.verdict_tables import (
     CAMPAIGN,
     PLANNED,
@@ -135,3 +137,70 @@ def test_sessions_at_other_hours_widen_the_interval_and_survive_the_table():
     assert kept == (first, second)
     (entry,) = configurations_in_turns([run], kept)
     assert (entry.low_s, entry.high_s, entry.rounds) == (1.0, 2.0, 2)
+
+
+def later(seconds: float) -> str:
+    """When a session began that the rule for pairs judges."""
+    return (datetime.fromisoformat(PAIRS_SINCE) + timedelta(seconds=seconds)).isoformat()
+
+
+def paired(*ratios: tuple[float, ...], apart_s: float = APART_S) -> bool | None:
+    """Judge a time over another one that doubles from turn to turn, so that no interval of it decides anything."""
+    hours = [2.0**turn for turn in range(12)]
+    sessions = {later(apart_s * place): taken for place, taken in enumerate(ratios)}
+    left = TurnTimes({when: tuple(hour * ratio for hour, ratio in zip(hours, taken * 12, strict=False))
+                      for when, taken in sessions.items()})  # fmt: skip
+    right = TurnTimes(dict.fromkeys(sessions, tuple(hours)))
+    return left.over(right).is_below(1.0)
+
+
+@pytest.mark.parametrize(
+    ("ratios", "apart_s", "below"),
+    [
+        ([(0.9,), (0.95,)], APART_S, True),
+        ([(1.1,), (1.05,)], APART_S, False),
+        ([(0.9,), (1.05,)], APART_S, None),  # another sign in another session
+        ([(0.9,), (0.9,)], APART_S - 1, None),  # not an hour apart
+        ([(0.9,)], APART_S, None),  # one session
+        ([(0.9,), (1 / (1 + MARGIN) + 1e-6,)], APART_S, None),  # within the margin
+        ([(0.9,), (1 / (1 + MARGIN) - 1e-6,)], APART_S, True),
+        (
+            [(0.9,), (0.5, 1.0)],
+            APART_S,
+            None,
+        ),  # half of the turns of a session without a difference
+    ],
+)
+def test_pairs_decide_where_every_session_is_beyond_the_margin(ratios, apart_s, below):
+    assert paired(*ratios, apart_s=apart_s) is below
+
+
+def test_pairs_take_the_least_within_each_turn_and_only_sessions_of_both():
+    one, other = TurnTimes({"a": (1.0, 5.0), "b": (1.0, 1.0)}), TurnTimes({"a": (4.0, 2.0)})
+    assert one.least(other).sessions == {"a": (1.0, 2.0)}
+    assert one.over(other).scale(2.0).sessions == {"a": (0.5, 5.0)}
+    assert "ratio 1.38 (0.25–2.5)" in one.over(other).words
+
+
+def test_sessions_since_the_rule_are_judged_in_pairs_and_those_before_by_intervals():
+    runs = [
+        run
+        for run in shipped_runs(ELSEWHERE)
+        if run.job.network == "vgg16_cifar10" and run.job.compression.sparsity
+    ]
+    drift = [1.0 + turn / 10 for turn in range(12)]
+    seconds = {"gemm": tuple(drift), "direct": tuple(1.1 * value for value in drift)}
+    sessions = [
+        Session(run.turn.point, when, seconds[run.job.algorithm], 0.02)
+        for run in runs
+        if run.turn is not None
+        for when in ("2026-11-30T09:00:00+00:00", later(0), later(APART_S))
+    ]
+    shown = page(runs, *sessions)
+    outcomes = row(comparison(shown), "IX").strip("| ").split(" | ")[2:]
+    assert [re.findall(r"\d \w+", outcome) for outcome in outcomes] == [
+        ["1 undecided"], ["1 undecided"], ["1 for"]
+    ]  # fmt: skip
+    assert "ratio 0.909 (0.909–0.909), 0.909 (0.909–0.909)" in observations(shown)
+    early = comparison(page(runs, *(one for one in sessions if one.when < PAIRS_SINCE)))
+    assert len(row(early, "IX").strip("| ").split(" | ")) == 4

@@ -8,9 +8,8 @@ assumed. Sessions at other hours widen it by what differs between them.
 from __future__ import annotations
 
 import csv
-import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
@@ -18,6 +17,7 @@ from importlib.resources import files
 from roofline.validate.analysis.configurations import Configuration
 from roofline.validate.records.record import Measurement
 from roofline.validate.studies.dlas.runs import compared_configurations
+from roofline.validate.studies.dlas.times import Clock, TurnTimes, median_interval
 from roofline.writing import csv_text
 
 TURNS = "dlas-tuned.turns.csv"
@@ -26,8 +26,8 @@ TURNS = "dlas-tuned.turns.csv"
 TURNS_ELSEWHERE = "dlas-tuned.ice-lake.turns.csv"
 """The same of another machine."""
 
-CONFIDENCE = 0.95
-"""Of the interval of a median."""
+PAIRS_SINCE = "2026-11-30T19:08:00+00:00"
+"""When the rule for pairs was stated: sessions that began later are judged by it, those before by intervals alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,26 +78,6 @@ def sessions_csv(sessions: Iterable[Session], titles: Mapping[str, str]) -> str:
     )
 
 
-def median_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Return between which of the values the median of what they are drawn from lies, with `CONFIDENCE` at least.
-
-    The least and the greatest where there are too few values for that confidence.
-
-    Example:
-        >>> median_interval([5.0, 1.0, 2.0, 3.0, 4.0, 6.0])
-        (1.0, 6.0)
-        >>> median_interval([float(value) for value in range(1, 13)])
-        (3.0, 10.0)
-    """
-    ordered, number = sorted(values), len(values)
-    rank, below = 0, 1 / 2**number
-    # Fewer than `rank + 1` of the values lie below the median with the probability `below`.
-    while 2 * (below + math.comb(number, rank + 1) / 2**number) <= 1 - CONFIDENCE:
-        rank += 1
-        below += math.comb(number, rank) / 2**number
-    return ordered[rank], ordered[number - 1 - rank]
-
-
 def configurations_in_turns(
     cells: Iterable[Measurement], sessions: Iterable[Session]
 ) -> tuple[Configuration, ...]:
@@ -126,3 +106,17 @@ def configurations_in_turns(
                 )
             )
     return tuple(found)
+
+
+def clock_of_turns(cells: Iterable[Measurement], sessions: Iterable[Session]) -> Clock:
+    """Return what looks up the time of a configuration turn by turn: an empty one for what was not timed in turns."""
+    by_point: dict[str, dict[str, tuple[float, ...]]] = {}
+    for one in sessions:
+        by_point.setdefault(one.point, {})[one.when] = one.seconds
+    found = {
+        entry.beside(): TurnTimes(by_point.get(run.turn.point, {}))
+        for run in cells
+        if run.turn is not None
+        for entry in compared_configurations([run])
+    }
+    return lambda entry: found.get(entry.beside(), TurnTimes({}))

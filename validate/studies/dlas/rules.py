@@ -1,7 +1,7 @@
 """The rules that decide DLAS's thirteen observations from measured runs.
 
-Every rule makes cases of the runs: comparisons that bear the observation out, speak against it, or are open because the
-intervals of the times overlap.
+Every rule makes cases of the runs: comparisons that bear the observation out, speak against it, or are open. What times
+are, intervals or figures of every turn, and when they are apart, is the clock's to say.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from roofline.validate.analysis.configurations import (
     tuning_pairs,
 )
 from roofline.validate.records.tuning import Tuning
+from roofline.validate.studies.dlas.times import Clock, Times, least_of
 
 STRONG = 0.9
 """Correlation coefficient from which two quantities are called strongly correlated."""
@@ -39,8 +40,6 @@ _WRITTEN = (
 
 _DRAWS = 1000
 
-Interval = tuple[float, float]
-
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -49,36 +48,12 @@ class Case:
     words: str
     """What is compared, with its figures."""
     holds: bool | None
-    """Whether it bears the observation out; None where the intervals of the times leave that open."""
+    """Whether it bears the observation out; None where the times leave that open."""
     disturbed: bool = False
     """Whether a disturbed run is among those compared."""
 
 
 Decided = tuple[list[Case], str]
-
-
-def _times(entry: Configuration) -> Interval:
-    return entry.low_s, entry.high_s
-
-
-def is_below(left: Interval, right: Interval) -> bool | None:
-    """Tell whether a quantity is less than another one, or None where their intervals overlap.
-
-    Example:
-        >>> is_below((1.0, 2.0), (3.0, 4.0)), is_below((1.0, 3.0), (2.0, 4.0))
-        (True, None)
-    """
-    if left[1] < right[0]:
-        return True
-    return False if left[0] > right[1] else None
-
-
-def _ratio(left: Interval, right: Interval) -> Interval:
-    return left[0] / right[1], left[1] / right[0]
-
-
-def _scale(interval: Interval, factor: float) -> Interval:
-    return interval[0] * factor, interval[1] * factor
 
 
 def _is_disturbed(*runs: Configuration) -> bool:
@@ -97,15 +72,18 @@ def _by_network(found: Iterable[Configuration], **wanted: str) -> dict[str, list
     return dict(sorted(groups.items()))
 
 
-def _fastest(runs: Sequence[Configuration]) -> set[str]:
+def _fastest(runs: Sequence[Configuration], clock: Clock) -> set[str]:
     """Return the algorithms that may be the fastest: those not slower than another one beyond doubt."""
-    least = min(entry.high_s for entry in runs)
-    return {entry.algorithm for entry in runs if entry.low_s <= least}
+    return {
+        entry.algorithm
+        for entry in runs
+        if not any(clock(other).over(clock(entry)).is_below(1.0) for other in runs)
+    }
 
 
-def _best_time(runs: Sequence[Configuration]) -> Interval:
+def _best_time(runs: Iterable[Configuration], clock: Clock) -> Times:
     """Return the time of the fastest."""
-    return min(entry.low_s for entry in runs), min(entry.high_s for entry in runs)
+    return least_of(map(clock, runs))
 
 
 def _list_runs(runs: Iterable[Configuration]) -> str:
@@ -113,7 +91,7 @@ def _list_runs(runs: Iterable[Configuration]) -> str:
     return ", ".join(f"{entry.algorithm} {entry.seconds * 1e3:.3g} ms" for entry in ordered)
 
 
-def _check_uncorrelated(found: Sequence[Configuration]) -> Decided:
+def _check_uncorrelated(found: Sequence[Configuration], _clock: Clock) -> Decided:
     remark = "of accuracy the runs say nothing: the weights are random"
     fastest: dict[tuple[str, str], Configuration] = {}
     for entry in found:
@@ -163,7 +141,7 @@ def correlation(points: Sequence[tuple[float, float]]) -> float:
     return both / spread if spread else 0.0
 
 
-def _sparse_beats_dense(found: Sequence[Configuration]) -> Decided:
+def _sparse_beats_dense(found: Sequence[Configuration], clock: Clock) -> Decided:
     dense = _by_network(found, technique=DENSE, tuning=Tuning.TUNED, backend="tvm")
     sparse = _by_network(found, technique=WEIGHTS, tuning=Tuning.TUNED, backend="tvm")
     cases: list[Case] = []
@@ -171,10 +149,10 @@ def _sparse_beats_dense(found: Sequence[Configuration]) -> Decided:
     for network in dense.keys() & sparse.keys():
         small = network.endswith("_cifar10")
         datasets.add(small)
-        faster = is_below(_best_time(sparse[network]), _best_time(dense[network]))
-        words = (
-            f"{network}: sparse {_list_runs(sparse[network])}; dense {_list_runs(dense[network])}"
-        )
+        ratio = _best_time(sparse[network], clock).over(_best_time(dense[network], clock))
+        faster = ratio.is_below(1.0)
+        listed = f"sparse {_list_runs(sparse[network])}; dense {_list_runs(dense[network])}"
+        words = f"{network}: {listed}{ratio.words}"
         holds = faster if small or faster is None else not faster
         cases.append(Case(words, holds, _is_disturbed(*dense[network], *sparse[network])))
     other = "ImageNet" if True in datasets else "CIFAR-10"
@@ -183,7 +161,7 @@ def _sparse_beats_dense(found: Sequence[Configuration]) -> Decided:
     ) == 1 else ""
 
 
-def _weights_below_channels(found: Sequence[Configuration]) -> Decided:
+def _weights_below_channels(found: Sequence[Configuration], clock: Clock) -> Decided:
     groups: dict[tuple[str, str], dict[str, tuple[Configuration, Configuration]]] = {}
     for base, entry in pairs(found):
         groups.setdefault((entry.network, entry.run_by), {})[entry.technique] = base, entry
@@ -194,12 +172,10 @@ def _weights_below_channels(found: Sequence[Configuration]) -> Decided:
             continue
         (base, weights), (_, channels) = by[WEIGHTS], by[CHANNELS]
         # The dense time is in both shares: time times promise decides which of them is smaller.
-        less = is_below(
-            _scale(_times(channels), channels.expected),
-            _scale(_times(weights), weights.expected),
-        )
+        ratio = clock(channels).over(clock(weights)).scale(channels.expected / weights.expected)
         words = f"{network} {backend}: weights {_share(base, weights)}, channels {_share(base, channels)}"
-        cases.append(Case(words, less, _is_disturbed(weights, channels)))
+        holds = ratio.is_below(1.0)
+        cases.append(Case(f"{words}{ratio.words}", holds, _is_disturbed(weights, channels)))
         if weights.expected <= channels.expected:
             fewer.setdefault(network)
     if not cases:
@@ -213,7 +189,7 @@ def _share(base: Configuration, entry: Configuration) -> str:
     return f"{100 * share:.0f} % of {entry.expected:.3g}x"
 
 
-def _datatypes_vary(found: Sequence[Configuration]) -> Decided:
+def _datatypes_vary(found: Sequence[Configuration], clock: Clock) -> Decided:
     groups: dict[tuple[str, str], dict[str, tuple[Configuration, Configuration]]] = {}
     for base, entry in pairs(found):
         if entry.technique in {"int8", "fp16"}:
@@ -223,49 +199,53 @@ def _datatypes_vary(found: Sequence[Configuration]) -> Decided:
         if len(by) < 2:
             continue
         (base, half), (_, byte) = by["fp16"], by["int8"]
-        low, high = _ratio(_times(half), _times(byte))
-        apart = low > APART or high < 1 / APART
-        close = low >= 1 / APART and high <= APART
+        ratio = clock(half).over(clock(byte))
+        above, below = ratio.is_below(APART) is False, ratio.is_below(1 / APART) is True
+        close = ratio.is_below(APART) is True and ratio.is_below(1 / APART) is False
         words = ", ".join(
             f"{entry.shown_technique} {base.seconds / entry.seconds:.2g}x"
             for entry in (half, byte)
         )
-        holds = True if apart else False if close else None
-        cases.append(Case(f"{network} {backend}: {words}", holds, _is_disturbed(half, byte)))
+        holds = True if above or below else False if close else None
+        told = f"{network} {backend}: {words}{ratio.words}"
+        cases.append(Case(told, holds, _is_disturbed(half, byte)))
     return cases, "one machine: the runs say nothing of devices"
 
 
 def _fastest_is(
-    name: str, found: Sequence[Configuration], among: Iterable[str], **wanted: str
+    name: str, found: Sequence[Configuration], clock: Clock, among: Iterable[str], **wanted: str
 ) -> list[Case]:
     cases: list[Case] = []
     for network, runs in _by_network(found, backend="tvm", tuning=Tuning.TUNED, **wanted).items():
         fair = [entry for entry in runs if entry.algorithm in among]
-        names = {entry.algorithm for entry in fair}
-        if name not in names or len(names) < 2:
+        own = [entry for entry in fair if entry.algorithm == name]
+        others = [entry for entry in fair if entry.algorithm != name]
+        if not own or not others:
             continue
-        leading = _fastest(fair)
-        holds = False if name not in leading else True if len(leading) == 1 else None
-        cases.append(Case(f"{network}: {_list_runs(fair)}", holds, _is_disturbed(*fair)))
+        ratio = _best_time(own, clock).over(_best_time(others, clock))
+        words = f"{network}: {_list_runs(fair)}{ratio.words}"
+        cases.append(Case(words, ratio.is_below(1.0), _is_disturbed(*fair)))
     return cases
 
 
-def _spatial_pack(found: Sequence[Configuration]) -> Decided:
+def _spatial_pack(found: Sequence[Configuration], clock: Clock) -> Decided:
     among = ("direct", "gemm", "spatial_pack")
-    return _fastest_is("spatial_pack", found, among, technique=DENSE), ""
+    return _fastest_is("spatial_pack", found, clock, among, technique=DENSE), ""
 
 
-def _sparse_gemm(found: Sequence[Configuration]) -> Decided:
-    return _fastest_is("gemm", found, ("direct", "gemm"), technique=WEIGHTS), "no GPU was run"
+def _sparse_gemm(found: Sequence[Configuration], clock: Clock) -> Decided:
+    cases = _fastest_is("gemm", found, clock, ("direct", "gemm"), technique=WEIGHTS)
+    return cases, "no GPU was run"
 
 
-def _check_expectation(found: Sequence[Configuration]) -> Decided:
+def _check_expectation(found: Sequence[Configuration], clock: Clock) -> Decided:
     cases: list[Case] = []
     by_way: dict[tuple[str, str], list[bool]] = {}
     for base, entry in pairs(found):
         if entry.technique in {WEIGHTS, CHANNELS}:
-            holds = is_below(_ratio(_times(base), _times(entry)), (entry.expected, entry.expected))
-            words = f"{entry.network} {entry.technique} {entry.run_by}: {_share(base, entry)}"
+            share = clock(base).over(clock(entry)).scale(1.0 / entry.expected)
+            holds = share.is_below(1.0)
+            words = f"{entry.network} {entry.technique} {entry.run_by}: {_share(base, entry)}{share.words}"
             cases.append(Case(words, holds, _is_disturbed(base, entry)))
             by_way.setdefault((entry.tuning, entry.technique), []).append(holds is True)
     counts = [
@@ -276,7 +256,7 @@ def _check_expectation(found: Sequence[Configuration]) -> Decided:
     return sorted(cases, key=lambda case: case.words), "; ".join([*counts, *sparse])
 
 
-def _tuning_changes(found: Sequence[Configuration]) -> Decided:
+def _tuning_changes(found: Sequence[Configuration], clock: Clock) -> Decided:
     untuned = _by_network(found, technique=DENSE, tuning=Tuning.UNTUNED, backend="tvm")
     tuned = _by_network(found, technique=DENSE, tuning=Tuning.TUNED, backend="tvm")
     cases: list[Case] = []
@@ -291,7 +271,7 @@ def _tuning_changes(found: Sequence[Configuration]) -> Decided:
         )
         if len(before) < 2 or len(after) < 2:
             continue
-        first, last = _fastest(before), _fastest(after)
+        first, last = _fastest(before, clock), _fastest(after, clock)
         known = len(first) == len(last) == 1
         holds = True if not first & last else False if known else None
         words = f"{network}: untuned {_list_runs(before)}; tuned {_list_runs(after)}"
@@ -299,7 +279,7 @@ def _tuning_changes(found: Sequence[Configuration]) -> Decided:
     return sorted(cases, key=lambda case: case.words), ""
 
 
-def _tuning_gains_less(found: Sequence[Configuration]) -> Decided:
+def _tuning_gains_less(found: Sequence[Configuration], clock: Clock) -> Decided:
     groups: dict[tuple[str, str], dict[str, tuple[Configuration, Configuration]]] = {}
     for untuned, tuned in tuning_pairs(found):
         groups.setdefault((tuned.network, tuned.run_by), {})[tuned.technique] = untuned, tuned
@@ -309,13 +289,12 @@ def _tuning_gains_less(found: Sequence[Configuration]) -> Decided:
             if DENSE not in by or technique not in by:
                 continue
             dense, pruned = by[DENSE], by[technique]
-            less = is_below(
-                _ratio(_times(pruned[0]), _times(pruned[1])),
-                _ratio(_times(dense[0]), _times(dense[1])),
-            )
+            gain = [clock(before).over(clock(after)) for before, after in (pruned, dense)]
+            ratio = gain[0].over(gain[1])
             gains = [before.seconds / after.seconds for before, after in (dense, pruned)]
             words = f"{network} {backend}: dense {gains[0]:.3g}x, {technique} {gains[1]:.3g}x"
-            cases.append(Case(words, less, _is_disturbed(*dense, *pruned)))
+            told = f"{words}{ratio.words}"
+            cases.append(Case(told, ratio.is_below(1.0), _is_disturbed(*dense, *pruned)))
     sparse = any(WEIGHTS in case.words for case in cases)
     return cases, _WRITTEN if sparse else ""
 
@@ -324,8 +303,8 @@ def _tuning_gains_less(found: Sequence[Configuration]) -> Decided:
 class Rule:
     """How an observation is decided."""
 
-    decide: Callable[[Sequence[Configuration]], Decided]
-    """Makes the cases of runs with one thread; and what of the observation they do not speak to."""
+    decide: Callable[[Sequence[Configuration], Clock], Decided]
+    """Makes the cases of runs with one thread by a clock; and what of the observation they do not speak to."""
     words: str
     """What counts as a case, and when it bears the observation out."""
 

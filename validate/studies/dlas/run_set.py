@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from roofline.validate.analysis.configurations import Configuration
 from roofline.validate.records.record import Measurement
 from roofline.validate.studies.dlas.in_turns import (
+    PAIRS_SINCE,
     TURNS,
     TURNS_ELSEWHERE,
     Session,
+    clock_of_turns,
     configurations_in_turns,
     shipped_sessions,
 )
@@ -20,6 +22,7 @@ from roofline.validate.studies.dlas.runs import (
     compared_configurations,
     shipped_runs,
 )
+from roofline.validate.studies.dlas.times import Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,23 @@ class RunSet:
     def in_turns(self) -> tuple[Configuration, ...]:
         """The configurations that were timed in turns, with the times of these."""
         return configurations_in_turns(self.runs, self.sessions)
+
+    @property
+    def before_pairs(self) -> RunSet:
+        """The same with the sessions that began before the rule for pairs was stated."""
+        sessions = tuple(one for one in self.sessions if one.when < PAIRS_SINCE)
+        return replace(self, sessions=sessions)
+
+    @property
+    def since_pairs(self) -> RunSet:
+        """The same with the sessions that began after it."""
+        sessions = tuple(one for one in self.sessions if one.when >= PAIRS_SINCE)
+        return replace(self, sessions=sessions)
+
+    @property
+    def clock(self) -> Clock:
+        """What looks up the times of configurations turn by turn."""
+        return clock_of_turns(self.runs, self.sessions)
 
 
 @dataclass(frozen=True, slots=True)

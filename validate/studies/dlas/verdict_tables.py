@@ -11,7 +11,7 @@ from roofline.validate.analysis.configurations import DENSE, Configuration
 from roofline.validate.campaigns.grid import Campaign, load
 from roofline.validate.records.request import RunRequest
 from roofline.validate.records.tuning import Tuning
-from roofline.validate.studies.dlas.in_turns import CONFIDENCE, Session
+from roofline.validate.studies.dlas.in_turns import Session
 from roofline.validate.studies.dlas.run_set import PageRuns, RunSet
 from roofline.validate.studies.dlas.runs import order_of_way
 from roofline.validate.studies.dlas.verdicts import Verdict, verdicts
@@ -24,6 +24,8 @@ PLANNED = "planned"
 
 FAILED = "failed"
 """What stands in a cell whose run did not end well."""
+
+_ALONE = "each alone"
 
 _FOLDED = 8
 """Cases up to which they are shown without a click."""
@@ -40,11 +42,12 @@ def comparison(shown: PageRuns) -> str:
     sets = [(shown.here, ""), (shown.elsewhere, f"`{_target(shown.elsewhere)}`, ")]
     columns: list[tuple[str, Verdicts]] = []
     for one, name in sets:
-        columns += [(f"{name}each alone", _decide(one.alone))] if one.runs else []
-        columns += [(f"{name}in turns", _decide(one.in_turns))] if one.sessions else []
+        judged = _judge(one) if one.runs else {}
+        columns += [(f"{name}{way}", found) for way, found in judged.items()]
     parts = [
         _progress(shown.here, campaign),
-        _told_of_turns(shown.here.sessions),
+        _told_of_turns(shown.here.before_pairs.sessions, "In turns, judged by intervals"),
+        _told_of_turns(shown.here.since_pairs.sessions, "In turns, judged in pairs"),
         _told_of_elsewhere(shown.elsewhere),
         _table(columns),
     ]
@@ -53,15 +56,15 @@ def comparison(shown: PageRuns) -> str:
 
 def observations(shown: PageRuns) -> str:
     """Return every observation with its rule and its cases."""
-    alone, turns = _decide(shown.here.alone), _decide(shown.here.in_turns)
+    judged = _judge(shown.here)
     parts: list[str] = []
-    for name, verdict in alone.items():
+    for name, verdict in judged[_ALONE].items():
         parts.append(f"### {name}: {verdict.verdict}")
         remark = f" {verdict.remark[0].upper()}{verdict.remark[1:]}." if verdict.remark else ""
         parts.append(f"{verdict.claim[0].upper()}{verdict.claim[1:]}. *{verdict.rule}*{remark}")
         parts += [
             _cases(f"{words}: {found.verdict}, {found.counts}", found)
-            for words, found in (("Each alone", verdict), ("In turns", turns[name]))
+            for words, found in ((way.capitalize(), found[name]) for way, found in judged.items())
             if found.cases
         ]
     return "\n\n".join(parts)
@@ -80,8 +83,19 @@ def times(shown: PageRuns) -> str:
     return "\n\n".join(parts)
 
 
-def _decide(found: Sequence[Configuration]) -> Verdicts:
-    return {verdict.observation: verdict for verdict in verdicts(found)}
+def _judge(one: RunSet) -> dict[str, Verdicts]:
+    """Return the verdicts of a machine's runs by how these were timed and judged; without turns, those alone."""
+    before, since = one.before_pairs, one.since_pairs
+    found = {_ALONE: _by_observation(verdicts(one.alone))}
+    if before.sessions:
+        found["in turns"] = _by_observation(verdicts(before.in_turns))
+    if since.sessions:
+        found["in pairs"] = _by_observation(verdicts(since.in_turns, since.clock))
+    return found
+
+
+def _by_observation(decided: Sequence[Verdict]) -> Verdicts:
+    return {verdict.observation: verdict for verdict in decided}
 
 
 def _processors(one: RunSet) -> str:
@@ -112,18 +126,16 @@ def _progress(one: RunSet, campaign: Campaign) -> str:
     )
 
 
-def _told_of_turns(sessions: Sequence[Session]) -> str:
+def _told_of_turns(sessions: Sequence[Session], judged: str) -> str:
     if not sessions:
         return ""
     programs = {one.point for one in sessions}
     hours = sorted({one.when[:16].replace("T", " ") for one in sessions})
     turns = sorted({len(one.seconds) for one in sessions})
     return (
-        f"In turns: {len(programs)} of these programs, those of a network in one process, one after the other, "
+        f"{judged}: {len(programs)} of these programs, those of a network in one process, one after the other, "
         f"{' or '.join(map(str, turns))} turns a session; sessions began at {', '.join(hours)} UTC, and others took "
-        f"{max(one.others for one in sessions):.0%} of the CPU time at most. A time is the median of the turns, its "
-        f"interval that of this median at {CONFIDENCE:.0%}, over all sessions; what another search of the tuner "
-        "would have found is not in it."
+        f"{max(one.others for one in sessions):.0%} of the CPU time at most."
     )
 
 

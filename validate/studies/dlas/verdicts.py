@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from roofline.validate.analysis.configurations import Configuration
 from roofline.validate.studies.dlas.rules import OPEN_BECAUSE, RULES, Case
+from roofline.validate.studies.dlas.times import Clock, span_of
 from roofline.workloads.published import table
 
 HOLDS, MOSTLY, CONTRADICTED, UNDECIDED, OPEN = (
@@ -60,11 +61,12 @@ class Verdict:
         return ", ".join(parts)
 
 
-def verdicts(found: Iterable[Configuration]) -> tuple[Verdict, ...]:
+def verdicts(found: Iterable[Configuration], clock: Clock = span_of) -> tuple[Verdict, ...]:
     """Decide every observation from runs with one thread.
 
     Args:
         found: Configurations of one machine.
+        clock: What the time of a configuration is: its interval, if not told otherwise.
     """
     single = [entry for entry in found if entry.threads == 1]
     decided: list[Verdict] = []
@@ -74,6 +76,6 @@ def verdicts(found: Iterable[Configuration]) -> tuple[Verdict, ...]:
             decided.append(Verdict(name, row["claim"], OPEN_BECAUSE[name], ()))
             continue
         rule = RULES[name]
-        cases, remark = rule.decide(single)
+        cases, remark = rule.decide(single, clock)
         decided.append(Verdict(name, row["claim"], rule.words, tuple(cases), remark))
     return tuple(decided)

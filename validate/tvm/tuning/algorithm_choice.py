@@ -28,6 +28,7 @@ from roofline.validate.tvm.convolution import Convolution
 from roofline.validate.tvm.plan import BEST, BLOCKED, Computation
 from roofline.validate.tvm.setup import lanes
 from roofline.validate.tvm.tuning import forked_timing as _fork
+from roofline.validate.tvm.tuning.kernel_records import KernelRecords
 from roofline.writing import write_whole
 
 _FIRST_TRIALS = 4
@@ -145,6 +146,7 @@ def choose(
     budget_s: float,
     threads: int,
     report: Report,
+    shared: KernelRecords | None = None,
 ) -> Choice:
     """Choose an algorithm for every convolution that has none yet.
 
@@ -158,6 +160,7 @@ def choose(
         budget_s: Seconds it may take; 0 is no limit.
         threads: Cores to build on.
         report: Told of every choice.
+        shared: What programs tried of the same kernels.
     """
     start = time.monotonic()
     open_ones = [conv for conv in convs if not choices.knows(conv)]
@@ -166,7 +169,7 @@ def choose(
         spent = time.monotonic() - start
         if budget_s and spent > budget_s:
             return Choice(spent, finished=False, left=len(open_ones) - place, failed=failed)
-        timer = _Timer(conv, target, findings, database, threads, report)
+        timer = _Timer(conv, target, findings, database, threads, report, shared)
         seconds = _race(timer, candidates(conv), trials)
         failed += not seconds
         if seconds:
@@ -205,6 +208,7 @@ class _Timer:
     database: Path
     threads: int
     report: Report
+    shared: KernelRecords | None
 
     def time(self, name: str, trials: int) -> tuple[float, float]:
         """Return seconds of its kernels (infinite: one does not run), and of copies to and from blocks."""
@@ -246,6 +250,7 @@ class _Timer:
         _tvm_tune.tune(
             module, target, self.database,
             trials=trials, budget_s=0.0, threads=threads, report=self.report,
+            shared=self.shared,
         )  # fmt: skip
         return _tvm_tune.apply(module, target, self.database)[0]
 

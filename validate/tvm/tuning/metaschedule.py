@@ -12,6 +12,7 @@ from typing import Any
 
 from roofline.progress import Report
 from roofline.validate.tvm.calls import is_scheduled, kernel_functions
+from roofline.validate.tvm.tuning.kernel_records import KernelRecords
 from roofline.validate.tvm.tuning.schedule_timing import builder_and_runner
 
 LIGHT_TRIALS = 4
@@ -67,6 +68,7 @@ def tune(
     budget_s: float,
     threads: int,
     report: Report,
+    shared: KernelRecords | None = None,
     seed: int = 0,
 ) -> TuningResult:
     """Try schedules for every kernel until each has its number or time is up.
@@ -83,6 +85,7 @@ def tune(
         budget_s: Seconds it may take; 0 is no limit.
         threads: Cores to build on.
         report: Told of every batch: the kernel and its best time so far.
+        shared: What other programs tried of the same kernels, with the seed 0.
         seed: Other schedules are drawn with another one; the database is to be that seed's own.
 
     Returns:
@@ -92,6 +95,10 @@ def tune(
     start = time.monotonic()
     database = open_database(folder)
     kernels = _kernels(ms, module, target)
+    if shared is not None:
+        for kernel in kernels:
+            have = _count_records(database, kernel)
+            shared.take(kernel, database, have, _trials_of(kernel, trials))
     searcher = _Searcher(ms, target, folder, database, trials, threads, seed)
     goals = [goal for goal in (_FIRST, *range(_BATCH, trials, _BATCH)) if goal < trials]
     total = sum(_trials_of(kernel, trials) for kernel in kernels)
@@ -111,6 +118,8 @@ def tune(
             if budget_s and time.monotonic() - start > budget_s:
                 return TuningResult(time.monotonic() - start, len(kernels), tried, finished=False)
             searcher.search(kernel, known, missing)
+            if shared is not None:
+                shared.keep(kernel, folder / _WORKLOADS, folder / _RECORDS)
             tried += missing
             best = f"{_best_s(database, kernel) * 1e3:.3g} ms"
             report(f"tuning {kernel.task_name}: {best}", done + tried, total)

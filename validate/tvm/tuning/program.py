@@ -21,6 +21,7 @@ from roofline.validate.tvm.setup import lanes
 if TYPE_CHECKING:
     from roofline.validate.tvm.blocked.tile_search import Findings
     from roofline.validate.tvm.tuning.algorithm_choice import Choice, Choices
+    from roofline.validate.tvm.tuning.kernel_records import KernelRecords
 
 SHIPPED_TILES = "shipped_tiles"
 """Name of the job's option that, when false, leaves aside the tiles that come with the program."""
@@ -92,6 +93,7 @@ def tune(
     tuned = _tvm_tune.tune(
         module, target, database,
         trials=job.trials, budget_s=left(), threads=job.threads, report=report,
+        shared=kernel_records(request, target),
     )  # fmt: skip
     if not tuned.finished:
         notes.append(f"the tuning budget ended after {plural(tuned.trials, 'trial')}")
@@ -105,6 +107,13 @@ def findings_of(request: Request, target: Any) -> Findings:
     cpu = str(target.attrs["mcpu"])
     shipped = bool(request.job.options.get(SHIPPED_TILES, True)) and not request.fresh
     return findings_for(request.folder / "tvm", cpu, lanes(target), fresh=not shipped)
+
+
+def kernel_records(request: Request, target: Any) -> KernelRecords:
+    """Return what programs for a target tried of their kernels; a request for a fresh start takes nothing of it."""
+    from roofline.validate.tvm.tuning.kernel_records import KernelRecords
+
+    return KernelRecords(request.folder / "tvm" / "kernels", target, known=not request.fresh)
 
 
 def choices_of(request: Request, target: Any) -> Choices:
@@ -135,5 +144,6 @@ def _choose(
     chosen = best.choose(
         convs, choices, target, findings_of(request, target), database,
         trials=job.trials, budget_s=budget_s, threads=job.threads, report=report,
+        shared=kernel_records(request, target),
     )  # fmt: skip
     return choices, chosen

@@ -49,7 +49,7 @@ from roofline.validate.calibration.fitting import fit_profile
 from roofline.validate.calibration.microbenchmarks import ProbeTimes, Rounds, Times
 from roofline.validate.calibration.probe_timing import run_request, watch
 from roofline.validate.calibration.probes import probes
-from roofline.validate.calibration.steadiness import Burst, Step, sampled
+from roofline.validate.calibration.steadiness import Burst, Step, summarize_bursts
 from roofline.validate.measuring.backend import Artifact, Request, backends
 from roofline.validate.measuring.environment import cpu_name, package_version
 
@@ -255,7 +255,7 @@ def _time_networks(
 
 def _recorded(backend: str, threads: int, kept: Kept, rounds: Rounds) -> Record:
     lines = kept.lines()
-    of, failed = rounds.collected([probe.name for probe in probes()])
+    of, failed = rounds.collect([probe.name for probe in probes()])
     version = package_version({"tvm": "apache-tvm"}.get(backend, backend)) or "unknown"
     took = sum(line.get("took", 0.0) for line in lines)
     times = Times(backend, version, threads, of, failed, rounds.drift, rounds.taken, took)
@@ -264,7 +264,9 @@ def _recorded(backend: str, threads: int, kept: Kept, rounds: Rounds) -> Record:
     for line in lines:
         if "bursts" in line:
             bursts = [Burst(tuple(taken), tuple(beside)) for taken, beside in line["bursts"]]
-            seconds.setdefault(line["network"], []).append(sampled(bursts, usual).seconds[0])
+            seconds.setdefault(line["network"], []).append(
+                summarize_bursts(bursts, usual).seconds[0]
+            )
     roofs = next(Roofs(**line["roofs"]) for line in lines if "roofs" in line)
     date = datetime.now(UTC).date().isoformat()
     return Record(cpu_name(), date, threads, roofs, times, took, seconds)

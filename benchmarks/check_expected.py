@@ -20,7 +20,7 @@ import numpy as np
 from roofline.errors import RooflineError
 from roofline.model.expected import estimate
 from roofline.validate.evidence.by_graph import place_runs, predictions
-from roofline.validate.evidence.evidence import Evidence, Placed
+from roofline.validate.evidence.evidence import Evidence, RunContext
 from roofline.validate.evidence.published import IN_FLIGHT, read_published
 from roofline.validate.evidence.summaries import add_part
 
@@ -30,7 +30,7 @@ Compared = tuple[str, str, str, str, float, float, bool]
 """Class, machine, network, datatype, published and expected fps, and whether the interval holds the published."""
 
 
-def compare_runs(evidence: Evidence, graphs: Sequence[Placed]) -> Iterator[Compared]:
+def compare_runs(evidence: Evidence, graphs: Sequence[RunContext]) -> Iterator[Compared]:
     """Yield what was published of each run that can be placed, beside what is expected."""
     facts = evidence.facts
     for i, (row, where) in enumerate(zip(evidence.rows, graphs, strict=True)):

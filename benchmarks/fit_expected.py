@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from roofline.model._expected_data import to_document
-from roofline.validate.evidence.evidence import together
+from roofline.validate.evidence.evidence import combine
 from roofline.validate.evidence.published import read_published
 from roofline.validate.evidence.reported import read_reported
 from roofline.validate.evidence.score import refit
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--evidence", type=Path, required=True)
     parser.add_argument("--version", required=True)
     arguments = parser.parse_args()
-    evidence = together(read_published(arguments.evidence), read_reported())
+    evidence = combine(read_published(arguments.evidence), read_reported())
 
     def tick() -> None:
         print(".", end="", file=sys.stderr, flush=True)

@@ -2,8 +2,8 @@
 
     python benchmarks/guess_activations.py --evidence evidence.csv
 
-Prints the coefficients of `roofline.validate.evidence.published.guessed`, and how far its guesses are from what is
-stated.
+Prints the coefficients of `roofline.validate.evidence.published.guess_activations`, and how far its guesses are
+from what is stated.
 """
 
 from __future__ import annotations
@@ -13,7 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from roofline.validate.evidence.published import ACTIVATIONS, pixels_of, read_published, told_of
+from roofline.validate.evidence.published import (
+    ACTIVATIONS,
+    activation_features,
+    pixels_of,
+    read_published,
+)
 
 HELD = 1.0
 """Strength of the ridge."""
@@ -30,7 +35,9 @@ def main() -> None:
     same = np.stack([numbers[name][rows] for name in ("macs", "parameters", "activations")], 1)
     _, once = np.unique(np.column_stack([same, pixels[rows]]), axis=0, return_index=True)
     rows = rows[once]
-    told = told_of({name: values[rows] for name, values in numbers.items()}, pixels[rows])
+    told = activation_features(
+        {name: values[rows] for name, values in numbers.items()}, pixels[rows]
+    )
     wanted = np.log(numbers["activations"][rows] / 1e6)
     found = np.linalg.solve(told.T @ told + HELD * np.eye(told.shape[1]), told.T @ wanted)
     print(f"{len(rows)} networks")

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from roofline.spec import platform
-from roofline.validate.evidence.power import ESTIMATORS, LEFT, left_out, read_runs, score
+from roofline.validate.evidence.power import ESTIMATORS, LEFT, estimate_left_out, read_runs, score
 from roofline.validate.evidence.summaries import add_part
 from roofline.validate.studies.qutibench.rows import measured_rows, portal_rows
 
@@ -28,7 +28,7 @@ def main() -> None:
     rows = measured_rows() if asked.table is None else portal_rows(asked.table)
     runs = read_runs(rows, cache(platform))
     found = [
-        {"left out": leave, "estimate": name, **score(left_out(runs, leave, estimator))}
+        {"left out": leave, "estimate": name, **score(estimate_left_out(runs, leave, estimator))}
         for leave in LEFT
         for name, estimator in ESTIMATORS.items()
         if leave == "machine" or "TDP" not in name

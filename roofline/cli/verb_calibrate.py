@@ -201,7 +201,7 @@ def _table(
 ) -> str:  # fmt: skip
     from roofline.validate.calibration.calibrate import warnings
 
-    lower = [name for name, way in roofs[-1].how.items() if way == "library"]
+    lower = [name for name, way in roofs[-1].sources.items() if way == "library"]
     said = [*warnings(roofs), *remarks]
     said += [
         f"{row['backend']} {row['version']}, {plural(row['threads'], 'thread')}: "

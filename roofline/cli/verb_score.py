@@ -24,7 +24,7 @@ from roofline.number_format import plural
 if TYPE_CHECKING:
     from roofline.tables import Record
     from roofline.validate.evidence.forms import Source
-    from roofline.validate.evidence.score import Scored
+    from roofline.validate.evidence.score import Scoring
     from roofline.validate.evidence.scores import DecoderScores, RunScores, Scores, ScoresByLabel
 
 app = typer.Typer(add_completion=False)
@@ -288,7 +288,7 @@ def _cells(label: str, row: Scores) -> Record:
     return shown
 
 
-def _write_rows(scored: Scored, path: Path) -> None:
+def _write_rows(scored: Scoring, path: Path) -> None:
     from roofline.validate.evidence.score import NO_BASIS
     from roofline.writing import write_whole
 

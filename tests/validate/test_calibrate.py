@@ -72,7 +72,7 @@ def test_streams_count_array_bytes_once():
 
 
 def test_a_matrix_product_takes_two_operations_for_each_of_its_products(monkeypatch):
-    monkeypatch.setattr(_probe, "_fastest", lambda work, seconds: 0.5)
+    monkeypatch.setattr(_probe, "_time_fastest", lambda work, seconds: 0.5)
     assert _probe.matrix_product(1.0, "fp32") == 2 * 1024**3 / 0.5
 
 
@@ -82,8 +82,8 @@ def test_register_loops_are_no_slower_than_a_matrix_product():
     pytest.importorskip("tvm")
     (roofs,) = calibrate(seconds=3.5, threads=[1])
     left = np.ones((512, 512), np.float32)
-    seconds = _probe._fastest(lambda: left @ left, 0.5)
-    assert set(roofs.how.values()) == {"tvm"} or "int8" not in roofs.peaks
+    seconds = _probe._time_fastest(lambda: left @ left, 0.5)
+    assert set(roofs.sources.values()) == {"tvm"} or "int8" not in roofs.peaks
     if roofs.taken < 0.3:
         assert roofs.peaks["fp32"] > 0.5 * 2 * 512**3 / seconds / 8
     assert roofs.peaks["fp32"] == pytest.approx(2 * roofs.peaks["fp64"], rel=0.5)

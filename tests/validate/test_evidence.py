@@ -20,7 +20,7 @@ from roofline.model._law_estimates import FAR, NEW, Effect, deviation_among
 from roofline.model._network_facts import activation_elements, marks_of
 from roofline.model._quantiles import quantiles, weighted_quantile
 from roofline.spec import platform
-from roofline.validate.evidence.evidence import names, together
+from roofline.validate.evidence.evidence import combine, names
 from roofline.validate.evidence.fit import Fitting
 from roofline.validate.evidence.leaving import LawsWithout, leave_silicon
 from roofline.validate.evidence.measures import order, spearman, summary
@@ -269,7 +269,7 @@ def test_the_summary_is_the_score() -> None:
     from roofline.validate.evidence.score import refit
 
     document = json.loads(SUMMARY.read_text())
-    evidence = together(read_published(PUBLISHED), read_reported())
+    evidence = combine(read_published(PUBLISHED), read_reported())
     left = {name: refit(evidence, name) for name in ("silicon", "family", "setting", *UNLIKE)}
     found = version_scores(evidence, shipped(), left)
     assert found["provenance"] == document["provenance"]

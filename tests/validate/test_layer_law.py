@@ -281,7 +281,7 @@ def test_leaving_a_setting_out_judges_machines_that_were_run_in_several_ways(way
     left = refit(evidence, "setting")
     judged = np.isfinite(left.estimates.log_time)
     assert judged.all()
-    scored = summary(score(evidence, leave="setting", left=left))
+    scored = summary(score(evidence, leave="setting", holdout=left))
     assert scored["all"]["n"] == judged.sum()
 
 

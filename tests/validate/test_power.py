@@ -7,7 +7,7 @@ import pytest
 
 import roofline as rl
 from roofline.model._power import Draw, watts
-from roofline.validate.evidence.power import PowerRun, estimate, fit, left_out, score
+from roofline.validate.evidence.power import PowerRun, estimate, estimate_left_out, fit, score
 
 
 def made_up(machines: int, runs: int, noise: float = 0.0) -> list[PowerRun]:
@@ -71,13 +71,13 @@ def test_what_is_left_out_is_not_seen() -> None:
     wild = [replace(run, watts=1e3) if run.variant == "v3" else run for run in runs]
     before = {
         run.platform: said
-        for run, said in left_out(runs, "variant", estimate)
+        for run, said in estimate_left_out(runs, "variant", estimate)
         if run.variant == "v3"
     }
     after = {
         run.platform: said
-        for run, said in left_out(wild, "variant", estimate)
+        for run, said in estimate_left_out(wild, "variant", estimate)
         if run.variant == "v3"
     }
     assert after == pytest.approx(before)
-    assert score(left_out(runs, "variant", estimate))["mape"] < 0.08
+    assert score(estimate_left_out(runs, "variant", estimate))["mape"] < 0.08

@@ -23,7 +23,7 @@ from roofline.validate.calibration.correcting import Run, correct_file, correcti
 from roofline.validate.calibration.microbenchmarks import ProbeTimes, Times, measure_times
 from roofline.validate.calibration.probes import Probe, probes
 from roofline.validate.calibration.profiling import TimedProfile
-from roofline.validate.calibration.steadiness import Burst, Steadiness, sampled
+from roofline.validate.calibration.steadiness import Burst, Steadiness, summarize_bursts
 from roofline.validate.measuring.process import Outcome
 from roofline.validate.measuring.steps import Share
 from roofline.validate.records.failure import Failure, FailureKind
@@ -219,7 +219,7 @@ def test_a_minute_in_which_all_bursts_were_slow_does_not_count_beside_another(fe
     kept.write_text(
         line(few[0], 0, *((2e-5, 5e-5, 2e-5),) * 3) + line(few[0], 1, *((1e-5, 3e-5, 2e-5),) * 3)
     )
-    found = microbenchmarks.Rounds("onnxruntime", 1, kept).collected(few)[0]
+    found = microbenchmarks.Rounds("onnxruntime", 1, kept).collect(few)[0]
     assert found[few[0]].copy_s * found[few[0]].copies == pytest.approx(2e-5)
 
 
@@ -239,7 +239,7 @@ def test_no_more_is_timed_again_than_there_is_time_for_and_the_longest_first(
 
 def test_what_was_taken_while_the_machine_was_slowed_does_not_count_beside_what_was_not():
     slow, fast = Burst((1.6e-5, 4.8e-5), (3.2e-5, 3.2e-5)), Burst((1e-5, 3e-5), (2e-5, 2e-5))
-    found = sampled([slow] * 5 + [fast] * 3, 2e-5)
+    found = summarize_bursts([slow] * 5 + [fast] * 3, 2e-5)
     assert found.seconds == pytest.approx((1e-5, 3e-5))
     assert (found.spread, found.agreed) == (0.0, True)
 
@@ -249,7 +249,7 @@ def test_a_probe_that_was_only_seen_slowed_is_unsure(few, tmp_path):
     slowed = ((1.6e-5, 4.8e-5, 3.2e-5),) * 3
     kept.write_text(line(few[0], 0, *slowed) + line(few[1], 0, *STEADY))
     rounds = microbenchmarks.Rounds("onnxruntime", 1, kept)
-    found = rounds.collected(few)[0]
+    found = rounds.collect(few)[0]
     assert 3.2e-5 / 1.6 < found[few[0]].copy_s * found[few[0]].copies < 3.2e-5
     assert found[few[0]].spread > microbenchmarks.STEADY > found[few[1]].spread
     assert rounds.doubtful(few) == [few[0]]
@@ -283,7 +283,7 @@ def test_samples_between_two_fast_glances_are_those_that_count(begins, ends, wan
     (bursts,) = watch.bursts(
         [[lambda: core.run(1e-3), lambda: core.run(3e-3)]], 0.2, least_runs=5, longest_s=1.0
     )
-    found = sampled(bursts, watch.usual_s)
+    found = summarize_bursts(bursts, watch.usual_s)
     # What was only seen slowed is put back, and unsure.
     assert found.seconds == pytest.approx(
         (1e-3 * wanted, 3e-3 * wanted), rel=0.0 if wanted == 1.0 else 0.25
@@ -301,7 +301,7 @@ def test_no_more_is_sampled_than_until_bursts_agree():
     )
     # The second and third burst lie a tenth apart, the last three a hundredth.
     assert len(bursts) == 5
-    assert sampled(bursts, watch.usual_s).agreed
+    assert summarize_bursts(bursts, watch.usual_s).agreed
 
 
 def test_passes_over_several_works_lie_apart_in_time():

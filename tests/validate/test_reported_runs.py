@@ -18,7 +18,7 @@ from roofline.model._quantiles import EIGHT_OF_TEN
 from roofline.model.deployment import deployment
 from roofline.reading import read_csv
 from roofline.spec import platform
-from roofline.validate.evidence.evidence import Evidence, names, together
+from roofline.validate.evidence.evidence import Evidence, combine, names
 from roofline.validate.evidence.fit import Fitting
 from roofline.validate.evidence.leaving import near_and_far
 from roofline.validate.evidence.measures import summary
@@ -179,7 +179,7 @@ def test_reported_runs_tell_of_their_runtime_and_move_hardly_what_tables_say(
     published: Evidence, reported: Evidence
 ) -> None:
     alone = Fitting(published).fit(layers=False)
-    law = Fitting(together(published, reported)).fit(layers=False)
+    law = Fitting(combine(published, reported)).fit(layers=False)
     new = names(["unseen"] * len(published))
     asked = replace(published.facts, machine=new)
     moved = law.estimate(asked).log_time - alone.estimate(asked).log_time
@@ -196,7 +196,7 @@ def test_reported_runs_tell_of_their_runtime_and_move_hardly_what_tables_say(
 def test_no_machine_is_taken_to_run_what_only_reports_are_of(
     published: Evidence, reported: Evidence
 ) -> None:
-    both = together(published, reported)
+    both = combine(published, reported)
     law = Fitting(both).fit(layers=False)
     found = usage(both, law)
     for runtimes in found.values():

@@ -11,7 +11,7 @@ from roofline.errors import TableError
 from roofline.expected_tokens import PIECE, alone_class, class_of, unpacking_peak
 from roofline.model.decoder_laws import LawRun, shipped_laws
 from roofline.spec import platform
-from roofline.validate.evidence.decoder_fit import left_out
+from roofline.validate.evidence.decoder_fit import leave_machines_out
 from roofline.validate.evidence.decoder_rows import decoder_table
 from roofline.validate.evidence.decoder_score import predict_table
 from roofline.validate.evidence.forms import Form, read_source
@@ -97,7 +97,7 @@ def test_neural_processors_of_data_centres_and_other_stacked_memory_have_no_runs
 
 
 def test_machines_of_the_table_alone_are_predicted_when_left_out() -> None:
-    tokens, prompts = left_out(decoder_table(SOURCE))
+    tokens, prompts = leave_machines_out(decoder_table(SOURCE))
     off = tokens.off[np.isfinite(tokens.off)]
     assert np.exp(np.median(np.abs(off))) < 1.25
     # A law without the machine is neither slower nor faster than what was run.

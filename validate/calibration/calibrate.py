@@ -45,7 +45,7 @@ class Roofs:
     threads: int
     peaks: Mapping[str, float]
     """OP/s by datatype."""
-    how: Mapping[str, str]
+    sources: Mapping[str, str]
     """``tvm`` or ``library`` by datatype."""
     memory: float
     """B/s of the main memory."""
@@ -107,17 +107,17 @@ def calibrate(
         if use_tvm:
             pinned["TVM_NUM_THREADS"] = str(count)
             peaks = probed.rates(Probe("peaks", count, share), pinned)
-        how = dict.fromkeys(peaks, "tvm")
+        sources = dict.fromkeys(peaks, "tvm")
         missing = [name for name in ("fp32", "fp64", "int8") if name not in peaks]
         if "int8" in missing and backends.get("onnxruntime").missing():
             missing.remove("int8")
         if missing:
             products = probed.rates(Probe("products", count, share, tuple(missing)), pinned)
             peaks |= products
-            how |= dict.fromkeys(products, "library")
+            sources |= dict.fromkeys(products, "library")
         cache = streams.get("cache")
         found.append(
-            Roofs(count, peaks, how, streams["memory"], cache, probed.taken, probed.repeated)
+            Roofs(count, peaks, sources, streams["memory"], cache, probed.taken, probed.repeated)
         )
     return tuple(found)
 
@@ -201,7 +201,7 @@ def platform_document(
             SOURCE: {
                 "title": f"roofline {package_version('roofline')} calibrate on {cpu_name()}",
                 "date": now.date().isoformat(),
-                "quote": "; ".join(dict.fromkeys(_HOW[way] for way in last.how.values()))
+                "quote": "; ".join(dict.fromkeys(_HOW[way] for way in last.sources.values()))
                 + "; memory: best of dot product, copy and add over arrays of eight times the last cache",
             }
         },
@@ -259,7 +259,7 @@ def _peaks(roofs: Roofs) -> dict[str, object]:
     return {
         name: {
             **measured_quantity(rate, 1e9, "GOP/s", SOURCE),
-            "note": f"{'at least' if roofs.how[name] == 'library' else 'attained'} with "
+            "note": f"{'at least' if roofs.sources[name] == 'library' else 'attained'} with "
             f"{plural(roofs.threads, 'thread')}",
         }
         for name, rate in sorted(roofs.peaks.items())

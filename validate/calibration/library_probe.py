@@ -65,7 +65,7 @@ def matrix_product(seconds: float, datatype: str) -> float:
     size = 1024
     left = np.ones((size, size), dtype)
     out = np.empty_like(left)
-    fastest = _fastest(lambda: np.matmul(left, left, out=out), seconds)
+    fastest = _time_fastest(lambda: np.matmul(left, left, out=out), seconds)
     return 2.0 * size**3 / fastest
 
 
@@ -85,7 +85,7 @@ def integer_product(threads: int, seconds: float) -> float:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     session = in_memory_session(model.SerializeToString(), threads)
     feed = {"input": np.ones((size, size), np.uint8)}
-    return 2.0 * size**3 / _fastest(lambda: session.run(None, feed), seconds)
+    return 2.0 * size**3 / _time_fastest(lambda: session.run(None, feed), seconds)
 
 
 def _stream(threads: int, total: int, seconds: float) -> float:
@@ -122,7 +122,7 @@ def _repeat(
     return start, time.perf_counter()
 
 
-def _fastest(work: Callable[[], Any], seconds: float) -> float:
+def _time_fastest(work: Callable[[], Any], seconds: float) -> float:
     work()
     best = float("inf")
     end = time.perf_counter() + seconds

@@ -24,7 +24,7 @@ from roofline.progress import Report
 from roofline.user_folders import cache_folder
 from roofline.validate.calibration.probe_timing import LEAST_RUNS
 from roofline.validate.calibration.probes import probes
-from roofline.validate.calibration.steadiness import AGREE, ENOUGH, Burst, sampled
+from roofline.validate.calibration.steadiness import AGREE, ENOUGH, Burst, summarize_bursts
 from roofline.validate.measuring import environment
 from roofline.validate.measuring.backend import backends
 from roofline.validate.measuring.process import run_step
@@ -113,7 +113,7 @@ def measure_times(backend: str, threads: int, *, report: Report | None = None) -
     rounds = Rounds(backend, threads, kept, report)
     rounds.run(0, names, total=len(names))
     rounds.repeat(names, time.monotonic() - begin)
-    of, failed = rounds.collected(names)
+    of, failed = rounds.collect(names)
     if not of:
         reason = next(iter(failed.values()), "nothing was measured")
         raise MeasurementError(f"no microbenchmark could be run with {backend}: {reason}")
@@ -130,8 +130,8 @@ def forget(times: Times) -> None:
 def kept_file(backend: str, version: str, threads: int) -> Path:
     """Return the file that holds what has been measured until a calibration is complete."""
     probed = "".join(f"{probe.name}:{probe.copies};" for probe in probes())
-    told = f"{environment.cpu_name()}|{environment.available_cores()}|{probed}"
-    digest = hashlib.sha256(told.encode()).hexdigest()[:12]
+    setup = f"{environment.cpu_name()}|{environment.available_cores()}|{probed}"
+    digest = hashlib.sha256(setup.encode()).hexdigest()[:12]
     name = re.sub(r"[^A-Za-z0-9.]+", "-", f"calibration-{backend}-{version}-{threads}-{digest}")
     return cache_folder() / f"{name}.jsonl"
 
@@ -198,7 +198,7 @@ class Rounds:
 
     def doubtful(self, names: Sequence[str]) -> list[str]:
         """Return the probes whose bursts disagree, those first that do so most: what all rests on before samples."""
-        found = self.collected(names)[0]
+        found = self.collect(names)[0]
         roles = {probe.name: probe.role for probe in probes()}
 
         def doubt(name: str) -> float:
@@ -224,13 +224,13 @@ class Rounds:
         if limit is None:
             self.run(1, doubtful, total=len(doubtful))
             return
-        found = self.collected(names)[0]
+        found = self.collect(names)[0]
         sure = sorted(set(found) - set(doubtful), key=lambda name: found[name].many_s)
         again = [*doubtful, *reversed(sure)]
         some = int(min(max(limit - took_s, 0.0) / took_s * len(names), len(again)))
         self.run(1, again[:some], total=some)
 
-    def collected(self, names: Sequence[str]) -> tuple[dict[str, ProbeTimes], dict[str, str]]:
+    def collect(self, names: Sequence[str]) -> tuple[dict[str, ProbeTimes], dict[str, str]]:
         """Return what the bursts of all rounds say together, and the reasons of failures."""
         lines = self._lines()
         copies = {probe.name: probe.copies for probe in probes()}
@@ -242,9 +242,9 @@ class Rounds:
         found: dict[str, ProbeTimes] = {}
         for name in names:
             if name in bursts:
-                said = sampled(bursts[name], usual)
-                one, many = said.seconds
-                found[name] = ProbeTimes(one, many, copies[name], said.spread)
+                times = summarize_bursts(bursts[name], usual)
+                short, long = times.seconds
+                found[name] = ProbeTimes(short, long, copies[name], times.spread)
         failed = {line["name"]: line["failed"] for line in lines if "failed" in line}
         return found, {name: why for name, why in failed.items() if name not in found}
 

@@ -89,8 +89,8 @@ def _time_group(
             ]
         except Exception as error:
             # Whatever a runtime raises for an operator that it lacks: the kind is left out, and said so.
-            told = " ".join(str(error).split())[:200]
-            failed.append({"name": probe.name, "failed": f"{type(error).__name__}: {told}"})
+            reason = " ".join(str(error).split())[:200]
+            failed.append({"name": probe.name, "failed": f"{type(error).__name__}: {reason}"})
     bursts = steadiness.bursts(
         list(works.values()), _SAMPLING_S.get(asked.backend, 0.05),
         least_runs=LEAST_RUNS, longest_s=_LONGEST_S,

@@ -72,7 +72,7 @@ class SampledTimes:
     """Whether the last bursts said the same: more samples would say nothing else."""
 
 
-def sampled(bursts: Sequence[Burst], usual: float) -> SampledTimes:
+def summarize_bursts(bursts: Sequence[Burst], usual: float) -> SampledTimes:
     """Return what bursts say together, when the fixed work usually takes so long."""
     by_speed = sorted(bursts, key=lambda burst: burst.beside(usual))
     full = sum(burst.beside(usual) <= FULL_SPEED for burst in bursts)

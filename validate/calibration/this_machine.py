@@ -43,11 +43,11 @@ def doubt_of(machine: Platform, backend_names: Sequence[str], device: str = "") 
         backend_names: The backends that make them.
         device: What they are asked to run on; empty where they choose.
     """
-    here = cpu_name()
+    cpu = cpu_name()
     known = {
         device for name in backend_names for device in backends.get(name).capabilities.devices
     }
-    found = detect(here)
+    found = detect(cpu)
     if device == "cpu" or known == {"cpu"}:
         found = found[:1]
     key = machine.key.partition(":")[0]
@@ -56,9 +56,9 @@ def doubt_of(machine: Platform, backend_names: Sequence[str], device: str = "") 
         for entry in found
     ):
         return None
-    here = " with ".join(entry.name for entry in found)
+    cpu = " with ".join(entry.name for entry in found)
     return (
-        f"{machine.key} ({machine.specification.name}) is not this machine ({here}), on which the runs are made: "
+        f"{machine.key} ({machine.specification.name}) is not this machine ({cpu}), on which the runs are made: "
         "efficiency is no share of what this machine could reach"
     )
 

@@ -65,10 +65,10 @@ def _by_weights(entry: MeasuredProbe, bare: Profile) -> tuple[float, float]:
 
 def _difference(entry: MeasuredProbe, bare: Profile) -> tuple[float, float] | None:
     """Return the seconds of all works of the longer model out of the nearest cache, and their spread; None if lost."""
-    one, many = entry.targets(entry.one), entry.targets(entry.many)
+    short, long = entry.targets(entry.one), entry.targets(entry.many)
     copies = entry.probe.copies
-    cold = _cold_s(many, entry.many, bare) - _cold_s(one, entry.one, bare)
-    layers = len(many) - len(one)
+    cold = _cold_s(long, entry.many, bare) - _cold_s(short, entry.one, bare)
+    layers = len(long) - len(short)
     total = entry.times.copy_s * copies
     small = bare.layer_s * (layers + entry.used_up)
     own = total - small - cold
@@ -76,10 +76,10 @@ def _difference(entry: MeasuredProbe, bare: Profile) -> tuple[float, float] | No
         own = max(total - small, 0.3 * total)
         if own <= 0:
             return None
-        return own * len(many) / layers, max(entry.times.spread, 0.5)
+        return own * len(long) / layers, max(entry.times.spread, 0.5)
     # What is subtracted is known less well than what is left, which then is not known either.
     doubt = 0.3 * (total - own) / own
-    return own * len(many) / layers, math.hypot(entry.times.spread, doubt)
+    return own * len(long) / layers, math.hypot(entry.times.spread, doubt)
 
 
 def _cold_s(own: Sequence[Work], workload: Workload, bare: Profile) -> float:

@@ -3,6 +3,6 @@
 from roofline.validate.evidence.evidence import Evidence
 from roofline.validate.evidence.measures import summary
 from roofline.validate.evidence.published import read_published
-from roofline.validate.evidence.score import Scored, score
+from roofline.validate.evidence.score import Scoring, score
 
-__all__ = ["Evidence", "Scored", "read_published", "score", "summary"]
+__all__ = ["Evidence", "Scoring", "read_published", "score", "summary"]

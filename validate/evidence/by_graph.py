@@ -14,7 +14,7 @@ from roofline.model import Prediction, predict
 from roofline.model._expected_data import shipped
 from roofline.model._request import at_precision
 from roofline.spec import find_alias, platform
-from roofline.validate.evidence.evidence import Evidence, Placed
+from roofline.validate.evidence.evidence import Evidence, RunContext
 from roofline.workload import Workload
 from roofline.workloads import decoders
 
@@ -41,7 +41,7 @@ def predictions(evidence: Evidence, model: str) -> list[Prediction | None]:
         runtime = ran if model == "expected" and ran in runtimes else None
         key = (id(where.workload), id(where.platform), datatype, batch, runtime)
         if key not in known:
-            known[key] = _said(where, datatype, batch, model, runtime)
+            known[key] = _predict(where, datatype, batch, model, runtime)
         found.append(known[key])
     return found
 
@@ -51,8 +51,8 @@ def published_runtimes() -> frozenset[str]:
     return frozenset(name for found in shipped().usage.values() for name in found)
 
 
-def _said(
-    where: Placed, datatype: str, batch: int, model: str, runtime: str | None
+def _predict(
+    where: RunContext, datatype: str, batch: int, model: str, runtime: str | None
 ) -> Prediction | None:
     try:
         return predict(
@@ -80,7 +80,7 @@ def together(prediction: Prediction) -> tuple[float, tuple[float, float]] | None
     return prediction.throughput_fps, prediction.interval_fps
 
 
-def place_runs(evidence: Evidence) -> list[Placed | None]:
+def place_runs(evidence: Evidence) -> list[RunContext | None]:
     """Return the shipped graph and the platform of each run of a table; None where one is not there.
 
     A run of fewer of a machine's cores than others have is left aside: the platform file is of the whole machine.
@@ -94,7 +94,7 @@ def place_runs(evidence: Evidence) -> list[Placed | None]:
         most[machine, datatype] = max(most[machine, datatype], peak)
     names, counts = _counts()
     own = np.log(np.stack([facts.numbers["macs"], facts.numbers["parameters"]], 1))
-    found: list[Placed | None] = []
+    found: list[RunContext | None] = []
     for i, (machine, datatype) in enumerate(zip(facts.machine, facts.datatype, strict=True)):
         far: NDArray[np.float64] = np.abs(counts - own[i]).max(axis=1)
         near = [name for name, apart in zip(names, far.tolist(), strict=True) if apart < ALIKE]
@@ -106,7 +106,7 @@ def place_runs(evidence: Evidence) -> list[Placed | None]:
         except RooflineError:
             found.append(None)
             continue
-        found.append(Placed(graph, _platform(machine)))
+        found.append(RunContext(graph, _platform(machine)))
     return found
 
 

@@ -26,7 +26,7 @@ _BORROWED = 2.0
 def fit_laws(table: Table) -> dict[str, FittedLaw]:
     """Return the laws of a table: of all its rows, with the errors on machines that were left out."""
     laws: dict[str, FittedLaw] = {}
-    for entry in left_out(table):
+    for entry in leave_machines_out(table):
         rows, off = entry.rows, entry.off
         machines = np.array(rows.machines)
         own = np.array(rows.joined(*INSTALLATION))
@@ -56,7 +56,7 @@ def fit_laws(table: Table) -> dict[str, FittedLaw]:
     return laws
 
 
-def own_shifts(entry: LeftOut, off: Floats) -> dict[str, float]:
+def own_shifts(entry: MachineHoldout, off: Floats) -> dict[str, float]:
     """Return by machine how its runs differ from a law, the more of it the more decoders and formats were run.
 
     Args:
@@ -70,7 +70,7 @@ def own_shifts(entry: LeftOut, off: Floats) -> dict[str, float]:
     }
 
 
-def known_width(entry: LeftOut) -> float:
+def known_width(entry: MachineHoldout) -> float:
     """Return what is left of widths where a machine's runs by other sources than a run's own are known."""
     machines, sources = (
         np.array(entry.rows.machines),
@@ -88,7 +88,7 @@ def known_width(entry: LeftOut) -> float:
     return round(float(np.quantile(after, 0.8) / np.quantile(before, 0.8)), 3)
 
 
-def _shift(entry: LeftOut, off: Floats, chosen: NDArray[np.bool_]) -> float:
+def _shift(entry: MachineHoldout, off: Floats, chosen: NDArray[np.bool_]) -> float:
     by_format: dict[tuple[str, str], list[float]] = {}
     for key, each, there in zip(entry.formats, off, chosen, strict=True):
         if there:
@@ -99,7 +99,7 @@ def _shift(entry: LeftOut, off: Floats, chosen: NDArray[np.bool_]) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class MachineHoldout:
     """Runs by one law, and how far off it is on each when fitted without the run's machine."""
 
     rows: QuantityRows
@@ -123,17 +123,17 @@ class LeftOut:
         return self.rows.joined(*SETUP)
 
 
-def left_out(table: Table) -> Iterator[LeftOut]:
+def leave_machines_out(table: Table) -> Iterator[MachineHoldout]:
     """Yield the steady runs of each quantity that have a basis, with the errors of laws without their machine."""
     for quantity in table.quantities:
         every = table.of(quantity)
         steady = [
             not why and not late for why, late in zip(every.set_aside, every.queued, strict=True)
         ]
-        rows = every.chosen(np.isfinite(every.measured) & steady)
+        rows = every.select(np.isfinite(every.measured) & steady)
         runs, measured = rows.runs, rows.measured
         off = leave_out(runs, measured, rows.priors, rows.machines) - measured
-        yield LeftOut(rows, runs, measured, off)
+        yield MachineHoldout(rows, runs, measured, off)
 
 
 def class_width(off: Floats, counts: Floats, own: NDArray[np.bool_]) -> float:

@@ -31,7 +31,7 @@ class QuantityRows:
     """Where they stand in the table."""
     rows: tuple[Row, ...]
 
-    def chosen(self, keep: NDArray[np.bool_]) -> QuantityRows:
+    def select(self, keep: NDArray[np.bool_]) -> QuantityRows:
         """Return some of them."""
         kept = [place for place, there in enumerate(keep) if there]
         return QuantityRows(
@@ -70,7 +70,7 @@ class QuantityRows:
     @property
     def queued(self) -> tuple[bool, ...]:
         """Whether a queue decides the quantity of each."""
-        return tuple(self.quantity == "ttft" and served.queued(row) for row in self.rows)
+        return tuple(self.quantity == "ttft" and served.is_queue_bound(row) for row in self.rows)
 
     @property
     def groups(self) -> list[str]:
@@ -95,9 +95,9 @@ class QuantityRows:
     @property
     def together(self) -> list[str]:
         """What served runs have their error in common by: the machine, its software, the model and its format."""
-        return self.joined(*INSTALLATION, "model", "precision")
+        return self.join_columns(*INSTALLATION, "model", "precision")
 
-    def joined(self, *columns: str) -> list[str]:
+    def join_columns(self, *columns: str) -> list[str]:
         """Return what each says in some columns, as one text."""
         return ["|".join(row.get(name, "") for name in columns) for row in self.rows]
 

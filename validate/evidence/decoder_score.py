@@ -38,7 +38,7 @@ and llama.cpp may round activations to a faster unit's: runs of up to 1.3 times 
 
 
 @dataclass(frozen=True, slots=True)
-class Predicted:
+class QuantityPrediction:
     """What a law says of a quantity of some rows of a table, in seconds."""
 
     rows: QuantityRows
@@ -57,7 +57,7 @@ class Predicted:
 
 def predict_table(
     table: Table, *, model: str = "expected", leave: str = "none"
-) -> list[Predicted]:
+) -> list[QuantityPrediction]:
     """Predict each row that has a basis.
 
     Args:
@@ -79,7 +79,7 @@ def predict_table(
         raise OptionError(
             f"unknown {argument('leave').at(repr(leave))}", repair="Use silicon, family or none"
         )
-    found: list[Predicted] = []
+    found: list[QuantityPrediction] = []
     for quantity in table.quantities:
         rows = table.of(quantity)
         if not rows.rows:
@@ -112,7 +112,7 @@ def predict_table(
                 width = nested_widths(off, labels, rows.together)
             else:
                 width = nested_class_widths(times - measured, labels, rows.groups)
-        found.append(Predicted(rows, times, width, measured, least, rows.queued, aside))
+        found.append(QuantityPrediction(rows, times, width, measured, least, rows.queued, aside))
     return found
 
 
@@ -147,7 +147,7 @@ def nested_widths(off: Floats, labels: Sequence[str], together: Sequence[str]) -
     return np.array([widths[label] for label in labels])
 
 
-def rows_with(table: Table, predicted: Sequence[Predicted]) -> list[dict[str, object]]:
+def rows_with(table: Table, predicted: Sequence[QuantityPrediction]) -> list[dict[str, object]]:
     """Return the rows with what is predicted of each; those without a basis stay empty."""
     names = ("tpot_ms", "ttft_ms") if table.many else ("tokens_per_s",)
     written: list[dict[str, object]] = [
@@ -184,7 +184,7 @@ def rows_with(table: Table, predicted: Sequence[Predicted]) -> list[dict[str, ob
 
 
 def summary(
-    table: Table, predicted: Sequence[Predicted], *, model: str, leave: str
+    table: Table, predicted: Sequence[QuantityPrediction], *, model: str, leave: str
 ) -> DecoderScores:
     """Return the score as plain data: of each quantity, and of the first by class, machine and model."""
     head: ScoreHead = {
@@ -252,7 +252,9 @@ class _Tables(TypedDict, total=False):
     set_aside: ScoresByLabel
 
 
-def _by(entry: Predicted, kept: NDArray[np.bool_], labels: Sequence[str]) -> ScoresByLabel:
+def _by(
+    entry: QuantityPrediction, kept: NDArray[np.bool_], labels: Sequence[str]
+) -> ScoresByLabel:
     """Return the scores of the kept runs of each label."""
     marks = np.array(labels)
     return {
@@ -261,7 +263,7 @@ def _by(entry: Predicted, kept: NDArray[np.bool_], labels: Sequence[str]) -> Sco
     }
 
 
-def _scores(entry: Predicted, kept: NDArray[np.bool_]) -> Scores:
+def _scores(entry: QuantityPrediction, kept: NDArray[np.bool_]) -> Scores:
     off = (entry.log_times - entry.measured)[kept]
     width = entry.width[kept]
     error = np.abs(np.exp(off) - 1)

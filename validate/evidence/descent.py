@@ -75,54 +75,54 @@ class Problem:
         cost = float((self.weight * loss).sum() + held / 2)
         return State(coefficients, machines, cost, residual, shares)
 
-    def descend(self, now: State, steps: int) -> tuple[State, Floats]:
+    def descend(self, state: State, steps: int) -> tuple[State, Floats]:
         """Take Gauss-Newton steps; return where they end and the curvature of each machine's block."""
         damping, blocks = 1e-3, np.zeros((len(self.starts), 4, 4))
         for _ in range(steps):
-            blocks, solve = self._linear(now)
+            blocks, solve = self._linear(state)
             for _ in range(5):
                 new = self.at(*solve(damping))
-                if new.cost < now.cost:
+                if new.cost < state.cost:
                     break
                 damping = max(damping * 10, 1e-4)
             else:
                 break
-            gain, now = now.cost - new.cost, new
+            gain, state = state.cost - new.cost, new
             damping /= 5
-            if gain < 3e-4 * now.cost:
+            if gain < 3e-4 * state.cost:
                 break
-        return now, blocks
+        return state, blocks
 
-    def uncertainty(self, now: State) -> Floats:
+    def uncertainty(self, state: State) -> Floats:
         """Return the covariance of the coefficients where the descent ended, whatever the machines deviate by."""
-        hessian, _, cross, blocks, _ = self._curvature(now)
+        hessian, _, cross, blocks, _ = self._curvature(state)
         through = np.einsum("mnq,mqr->mnr", cross, np.linalg.inv(blocks))
         reduced = hessian + np.diag(self.tight) - np.tensordot(through, cross, ([0, 2], [0, 2]))
         return np.asarray(np.linalg.inv(reduced), np.float64)
 
-    def _curvature(self, now: State) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    def _curvature(self, state: State) -> tuple[Floats, Floats, Floats, Floats, Floats]:
         """Return the curvature and the pull of the coefficients, the cross terms, and both of the machines' blocks."""
-        weight = self.weight * huber_weight(now.residual, self.options.limit)
+        weight = self.weight * huber_weight(state.residual, self.options.limit)
         n = self.matrix.shape[1]
-        hessian, gradient = np.zeros((n, n)), -self.tight * (now.coefficients - self.prior.mean)
+        hessian, gradient = np.zeros((n, n)), -self.tight * (state.coefficients - self.prior.mean)
         cross = np.zeros((len(self.starts), n, len(PARTS)))
         for rows, columns in self.blocks:
-            shares = now.shares[rows]
+            shares = state.shares[rows]
             full = self.matrix[rows, columns] * shares[:, self.part[columns]]
             weighted = full * weight[rows, None]
             hessian[np.ix_(columns, columns)] += full.T @ weighted
-            gradient[columns] += weighted.T @ now.residual[rows]
+            gradient[columns] += weighted.T @ state.residual[rows]
             inside = np.flatnonzero((self.starts >= rows.start) & (self.starts < rows.stop))
             starts = self.starts[inside] - rows.start
-            cross[np.ix_(inside, columns)] = _summed(weighted, shares, starts)
-        blocks = _summed(now.shares * weight[:, None], now.shares, self.starts)
+            cross[np.ix_(inside, columns)] = _sum_products(weighted, shares, starts)
+        blocks = _sum_products(state.shares * weight[:, None], state.shares, self.starts)
         blocks = blocks + np.eye(4) * self.loose
-        pull = np.add.reduceat(now.shares * (weight * now.residual)[:, None], self.starts, 0)
-        return hessian, gradient, cross, blocks, pull - self.loose * now.machines
+        pull = np.add.reduceat(state.shares * (weight * state.residual)[:, None], self.starts, 0)
+        return hessian, gradient, cross, blocks, pull - self.loose * state.machines
 
-    def _linear(self, now: State) -> tuple[Floats, Callable[[float], tuple[Floats, Floats]]]:
+    def _linear(self, state: State) -> tuple[Floats, Callable[[float], tuple[Floats, Floats]]]:
         """Return the machines' blocks, and what takes a damping to the next coefficients and deviations."""
-        hessian, gradient, cross, blocks, pull = self._curvature(now)
+        hessian, gradient, cross, blocks, pull = self._curvature(state)
 
         def solve(damping: float) -> tuple[Floats, Floats]:
             # Machines are eliminated first: each has four unknowns that touch no other machine's.
@@ -136,12 +136,12 @@ class Problem:
             )
             each = np.einsum("mqr,mr->mq", inverse, pull - np.einsum("mnq,n->mq", cross, step))
             short = min(1.0, 2 / max(float(np.abs(step).max()), 1e-9))
-            return now.coefficients + short * step, now.machines + short * each
+            return state.coefficients + short * step, state.machines + short * each
 
         return blocks, solve
 
 
-def _summed(left: Floats, right: Floats, starts: Rows) -> Floats:
+def _sum_products(left: Floats, right: Floats, starts: Rows) -> Floats:
     """Return the products of columns summed over each machine's runs; (machines, left, right)."""
     return np.stack(
         [np.add.reduceat(left * right[:, [q]], starts, 0) for q in range(right.shape[1])], 2

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 Names = NDArray[np.object_]
 Rows = NDArray[np.int64]
-Chosen = NDArray[np.bool_]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class RunContext:
     """The graph and the platform behind a run."""
 
     workload: Workload
@@ -48,7 +48,7 @@ class Evidence:
     """Digest of the file they were read from."""
     rows: tuple[dict[str, str], ...] = ()
     """The rows as they were read."""
-    placed: tuple[Placed, ...] = ()
+    placed: tuple[RunContext, ...] = ()
     """The graph and the platform of each run, where it is a record; empty for tables of counts."""
 
     def __len__(self) -> int:
@@ -75,15 +75,15 @@ class Evidence:
         )  # fmt: skip
 
 
-def together(one: Evidence, other: Evidence) -> Evidence:
+def combine(first: Evidence, second: Evidence) -> Evidence:
     """Return the runs of two tables as one evidence, in order; graphs and platforms behind runs are left out."""
     arrays = ("network", "network_family", "silicon", "source", "fps")
     network, family, silicon, source, fps = (
-        np.concatenate([getattr(one, name), getattr(other, name)]) for name in arrays
+        np.concatenate([getattr(first, name), getattr(second, name)]) for name in arrays
     )
-    digest = hashlib.sha256(f"{one.sha256} {other.sha256}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{first.sha256} {second.sha256}".encode()).hexdigest()
     return Evidence(
-        join_facts([one.facts, other.facts]), network, family, silicon, source, fps, digest, one.rows + other.rows
+        join_facts([first.facts, second.facts]), network, family, silicon, source, fps, digest, first.rows + second.rows
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from roofline.model._evidence_runs import machine_effect
 from roofline.model._law_estimates import Effect
 from roofline.model._run_facts import Facts
 from roofline.validate.evidence.by_graph import published_runtimes
-from roofline.validate.evidence.evidence import Placed
+from roofline.validate.evidence.evidence import RunContext
 from roofline.validate.evidence.forms import Source, read_source
 from roofline.validate.evidence.rates import (
     Rate,
@@ -41,7 +41,7 @@ def read_effects(path: Path, platforms: Sequence[Platform]) -> dict[str, Effect]
     """
     source = read_source(path)
     if source.form.recorded:
-        return _recorded(source, platforms)
+        return _read_records(source, platforms)
     keys = {machine.key: machine for machine in platforms}
     found: dict[str, list[tuple[Facts, float]]] = {}
     for rate in read_rates(source.table, str(path)):
@@ -63,7 +63,7 @@ def _effects(
     return {key: machine_effect(figures) for key, figures in found.items()}
 
 
-def _recorded(source: Source, platforms: Sequence[Platform]) -> dict[str, Effect]:
+def _read_records(source: Source, platforms: Sequence[Platform]) -> dict[str, Effect]:
     """Return what the runs of a file of records say; a runtime that nobody published is taken as the usual one."""
     evidence = evidence_of(source, machines=platforms)
     keys = {machine.key: machine for machine in platforms}
@@ -81,8 +81,10 @@ def _recorded(source: Source, platforms: Sequence[Platform]) -> dict[str, Effect
     return _effects(figures, source.path, keys)
 
 
-def _figure(rate: Rate, machine: Platform, placed: Placed | None = None) -> tuple[Facts, float]:
+def _figure(
+    rate: Rate, machine: Platform, placed: RunContext | None = None
+) -> tuple[Facts, float]:
     """Return what the law is told of a rate, and the rate; where nothing is placed, its network is looked up."""
     check_basis(rate, machine)
-    placed = placed or Placed(network_of(rate), machine)
+    placed = placed or RunContext(network_of(rate), machine)
     return facts_at(rate, placed, runtime=rate.runtime or None), rate.fps

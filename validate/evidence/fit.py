@@ -15,7 +15,7 @@ from roofline.model._run_facts import LEVELS, Facts
 from roofline.model._run_features import features
 from roofline.model._time_law import TimeLaw
 from roofline.validate.evidence.descent import Problem, class_blocks
-from roofline.validate.evidence.evidence import Chosen, Evidence, Names, Rows
+from roofline.validate.evidence.evidence import Evidence, Mask, Names, Rows
 from roofline.validate.evidence.layer_fit import fit_layers, places_where_parted
 from roofline.validate.evidence.priors import (
     Options,
@@ -72,10 +72,10 @@ class Fitting:
         self._all = evidence
         self._sampled = sample(evidence, self.options.most)
         self._sample = evidence.take(self._sampled)
-        self._told = self._sample.source == REPORTED
+        self._reported = self._sample.source == REPORTED
         """Which runs of the sample are reported: what they say is added to what published tables say."""
         facts = self._sample.facts
-        self._centres = centres(facts.take(self._told)) | centres(facts.take(~self._told))
+        self._centres = centres(facts.take(self._reported)) | centres(facts.take(~self._reported))
         self._prior = prior(self._sample.facts, self.options)
         facts = evidence.facts
         centre = np.asarray([self._centres[name] for name in facts.machine_class])
@@ -103,16 +103,16 @@ class Fitting:
             keep = ~np.isin(by.astype(str), left_out.astype(str))
         rows = np.flatnonzero(keep[self._sampled])
         first = self._start is None
-        published = rows[~self._told[rows]]
+        published = rows[~self._reported[rows]]
         law, coefficients = self._solve(published, self._prior, self._start, 25 if first else 12)
         if first and keep.all():
             self._start = coefficients
         if len(published) < len(rows):
-            before, said = law.uncertainty, self._said(published)
-            law, _ = self._solve(rows, self._known(coefficients, said), coefficients, 12)
+            before, mask = law.uncertainty, self._select_published(published)
+            law, _ = self._solve(rows, self._build_prior(coefficients, mask), coefficients, 12)
             # Reports narrow nothing that tables are unsure of.
             unsure = law.uncertainty.copy()
-            unsure[np.ix_(said, said)] = before[np.ix_(said, said)]
+            unsure[np.ix_(mask, mask)] = before[np.ix_(mask, mask)]
             law = replace(law, uncertainty=unsure)
         rows = np.flatnonzero(keep)
         law = replace(
@@ -149,7 +149,7 @@ class Fitting:
         logarithms += np.stack([means.get(name, none) for name in facts.machine])
         return self._all.log_time - forward(logarithms, facts.terms, law.power)[0]
 
-    def _said(self, published: Rows) -> Chosen:
+    def _select_published(self, published: Rows) -> Mask:
         """Return which terms are of labels that runs of published tables have."""
         facts = self._sample.facts.take(published)
         labels = {level: set(facts.labels(level)) for level in LEVELS if level != "all"}
@@ -157,14 +157,14 @@ class Fitting:
             [term.level == "all" or term.label in labels[term.level] for term in self._prior.terms]
         )
 
-    def _known(self, coefficients: Floats, said: Chosen) -> Prior:
+    def _build_prior(self, coefficients: Floats, mask: Mask) -> Prior:
         """Return what published tables leave open: near what they say of the labels they have, and free for others."""
         before = self._prior
         return replace(
             before,
-            mean=np.where(said, coefficients, before.mean),
+            mean=np.where(mask, coefficients, before.mean),
             deviation=np.where(
-                said, np.minimum(self.options.reported, before.deviation), before.deviation
+                mask, np.minimum(self.options.reported, before.deviation), before.deviation
             ),
         )
 
@@ -183,14 +183,16 @@ class Fitting:
             np.concatenate([[0], np.cumsum(count)[:-1]]), counted / o.spread**2, known, o,
             class_blocks(facts.machine_class[order], self._matrix[rows][order]),
         )  # fmt: skip
-        now = problem.at(known.mean if start is None else start, np.zeros((len(machines), 4)))
-        now, blocks = problem.descend(now, steps)
-        inside = float(np.sqrt(np.average(np.clip(now.residual, -0.6, 0.6) ** 2, weights=counted)))
+        state = problem.at(known.mean if start is None else start, np.zeros((len(machines), 4)))
+        state, blocks = problem.descend(state, steps)
+        inside = float(
+            np.sqrt(np.average(np.clip(state.residual, -0.6, 0.6) ** 2, weights=counted))
+        )
         posterior = np.linalg.inv(blocks)
-        deviations = now.machines
+        deviations = state.machines
         between = np.sqrt((deviations**2 + np.diagonal(posterior, axis1=1, axis2=2)).mean(0))
         seen = set(facts.machine_class)
-        squares = np.add.reduceat(np.clip(now.residual, -0.6, 0.6) ** 2, problem.starts)
+        squares = np.add.reduceat(np.clip(state.residual, -0.6, 0.6) ** 2, problem.starts)
         spreads = np.sqrt((squares + o.pooled * inside**2) / (count + o.pooled))
         effects = {
             name.split("\t", 1)[1]: Effect(mean, covariance, float(spread))
@@ -201,7 +203,7 @@ class Fitting:
         middles = {name: pair for name, pair in self._centres.items() if name in seen}
         middles[""] = middle(middles)
         law = TimeLaw(
-            o.power, known.terms, now.coefficients, middles, between, inside, effects,
-            uncertainty=problem.uncertainty(now), priors=unseen_priors(o),
+            o.power, known.terms, state.coefficients, middles, between, inside, effects,
+            uncertainty=problem.uncertainty(state), priors=unseen_priors(o),
         )  # fmt: skip
-        return law, now.coefficients
+        return law, state.coefficients

@@ -29,12 +29,12 @@ FEWEST_RUNS = 10
 """A machine and runtime with fewer runs of networks whose layers are known has no law of layers."""
 
 
-class Held(NamedTuple):
+class PartPrior(NamedTuple):
     """Where a part starts from, and the prior standard deviations of what each level adds to it."""
 
     start: float
     everything: float
-    where: float
+    class_and_runtime: float
     """Of a runtime on a class of machines."""
     own: float
     """Of a runtime on one machine."""
@@ -46,16 +46,16 @@ class Held(NamedTuple):
 class LayerShrinkage:
     """What is chosen before a fit."""
 
-    parts: dict[str, Held] = field(
+    parts: dict[str, PartPrior] = field(
         default_factory=lambda: {
-            **dict.fromkeys(ARITHMETIC, Held(0.0, 0.7, 0.4, 0.25, 0.25)),
-            "narrow": Held(0.0, 0.3, 0.2, 0.1, 0.02),
-            "weights": Held(0.0, 0.7, 0.4, 0.3, 0.2),
-            "moved": Held(0.0, 1.0, 0.5, 0.3, 0.2),
-            "other moved": Held(0.0, 1.0, 0.5, 0.3, 0.2),
-            "calls": Held(-4.0, 2.0, 1.0, 0.5, 0.3),
-            "other calls": Held(-5.0, 2.0, 1.0, 0.5, 0.3),
-            "call of all": Held(-1.0, 2.0, 1.0, 0.5, 0.02),
+            **dict.fromkeys(ARITHMETIC, PartPrior(0.0, 0.7, 0.4, 0.25, 0.25)),
+            "narrow": PartPrior(0.0, 0.3, 0.2, 0.1, 0.02),
+            "weights": PartPrior(0.0, 0.7, 0.4, 0.3, 0.2),
+            "moved": PartPrior(0.0, 1.0, 0.5, 0.3, 0.2),
+            "other moved": PartPrior(0.0, 1.0, 0.5, 0.3, 0.2),
+            "calls": PartPrior(-4.0, 2.0, 1.0, 0.5, 0.3),
+            "other calls": PartPrior(-5.0, 2.0, 1.0, 0.5, 0.3),
+            "call of all": PartPrior(-1.0, 2.0, 1.0, 0.5, 0.02),
         }
     )
     spread: float = 0.2
@@ -77,8 +77,8 @@ def fit_layers(evidence: Evidence, law: TimeLaw, rows: Rows, chosen: LayerShrink
         rows: The runs that are looked at; those whose layers are not known, or run side by side, are left aside.
         chosen: What is chosen before a fit.
     """
-    told = np.isin(evidence.facts.machine.astype(str), list(law.effects))
-    rows = rows[(told & evidence.facts.layered & ~evidence.facts.pipelined)[rows]]
+    known = np.isin(evidence.facts.machine.astype(str), list(law.effects))
+    rows = rows[(known & evidence.facts.layered & ~evidence.facts.pipelined)[rows]]
     if not len(rows):
         return LayerLaw()
     facts = evidence.facts.take(rows)
@@ -101,7 +101,11 @@ def fit_layers(evidence: Evidence, law: TimeLaw, rows: Rows, chosen: LayerShrink
     }
     levels = (
         ([part.everything for part in held], {EVERYTHING: np.arange(len(rows))}, chosen.effective),
-        ([part.where for part in held], places_by_label(facts.where), chosen.effective),
+        (
+            [part.class_and_runtime for part in held],
+            places_by_label(facts.where),
+            chosen.effective,
+        ),
         ([part.own for part in held], own, chosen.most),
         ([part.datatype for part in held], ways, chosen.most),
     )
@@ -110,7 +114,7 @@ def fit_layers(evidence: Evidence, law: TimeLaw, rows: Rows, chosen: LayerShrink
         deviation = np.asarray(deviations)
         weight = np.minimum(1, most / count)[index]
         for label, places in labels.items():
-            found[label] = runs.added(places, parts[places], deviation, weight[places])
+            found[label] = runs.fit_addition(places, parts[places], deviation, weight[places])
             parts[places] += found[label]
     found[EVERYTHING] += [part.start for part in held]
     return LayerLaw(found)
@@ -136,7 +140,9 @@ class _Runs:
     log_time: Floats
     chosen: LayerShrinkage
 
-    def added(self, places: Rows, parts: Floats, deviation: Floats, weight: Floats) -> Floats:
+    def fit_addition(
+        self, places: Rows, parts: Floats, deviation: Floats, weight: Floats
+    ) -> Floats:
         """Return what some runs add to the parts that they have from the levels above, by Gauss-Newton steps."""
         part, chosen = self.facts.take(places), self.chosen
         assert part.layers is not None

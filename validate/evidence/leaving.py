@@ -21,7 +21,7 @@ from roofline.model._law_estimates import (
 )
 from roofline.model._quantiles import EIGHT_OF_TEN, POOLED, Pairs, Quantiles, quantiles
 from roofline.model._time_law import TimeLaw
-from roofline.validate.evidence.evidence import Chosen, Evidence, Names, Rows, names
+from roofline.validate.evidence.evidence import Evidence, Mask, Names, Rows, names
 from roofline.validate.evidence.fit import Fitting
 from roofline.validate.evidence.priors import Options
 
@@ -39,7 +39,7 @@ MOST_FIGURES_FROM = 10
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class Holdout:
     """What laws say of runs that they have not seen, and by which quantiles that is judged."""
 
     estimates: Estimates
@@ -105,13 +105,13 @@ def group_of(labels: Names, groups: int) -> dict[str, int]:
     return {name: place % groups for place, name in enumerate(dict.fromkeys(labels))}
 
 
-def judged_together(evidence: Evidence) -> Names:
+def group_by_silicon(evidence: Evidence) -> Names:
     """Return the group of each run by its silicon: runs are judged by quantiles of the other groups."""
     dealt = group_of(np.sort(evidence.silicon.astype(str)).astype(object), GROUPS)
     return np.asarray([str(dealt[name]) for name in evidence.silicon], object)
 
 
-def leave_silicon(without: LawsWithout) -> LeftOut:
+def leave_silicon(without: LawsWithout) -> Holdout:
     """Predict every run by a law that has seen no machine of its silicon."""
     evidence = without.evidence
     by = evidence.silicon
@@ -126,13 +126,13 @@ def leave_silicon(without: LawsWithout) -> LeftOut:
         parts.append((rows, law.estimate(evidence.facts.take(rows))))
     residuals = np.full((GROUPS, len(evidence)), np.nan)
     far = np.zeros((GROUPS, len(evidence)), bool)
-    for one, other in combinations(range(min(GROUPS, len(dealt))), 2):
-        out = [name for name, place in dealt.items() if place in {one, other}]
+    for first, second in combinations(range(min(GROUPS, len(dealt))), 2):
+        out = [name for name, place in dealt.items() if place in {first, second}]
         law = without.law(out, by, layers=False)
-        rows = np.flatnonzero((group == one) | (group == other))
+        rows = np.flatnonzero((group == first) | (group == second))
         estimates = law.estimate(evidence.facts.take(rows))
         z = standardize(evidence.take(rows), estimates)
-        for judge, judged in ((one, other), (other, one)):
+        for judge, judged in ((first, second), (second, first)):
             residuals[judge, rows] = np.where(group[rows] == judged, z, residuals[judge, rows])
             far[judge, rows] |= (group[rows] == judged) & (estimates.known == FAR)
     tables = {
@@ -143,10 +143,10 @@ def leave_silicon(without: LawsWithout) -> LeftOut:
         if np.isfinite(residuals[place]).any()
     }
     labels = np.asarray([str(place) for place in group], object)
-    return LeftOut(join_estimates(parts, len(evidence)), labels, tables, laws)
+    return Holdout(join_estimates(parts, len(evidence)), labels, tables, laws)
 
 
-def leave_family(without: LawsWithout) -> LeftOut:
+def leave_family(without: LawsWithout) -> Holdout:
     """Predict every run by a law that has seen other families of networks, also on its machine.
 
     The quantiles that judge a machine come from the other machines.
@@ -182,14 +182,14 @@ def leave_family(without: LawsWithout) -> LeftOut:
             deviation[rows] = np.sqrt(between[rows] + spread**2)
             known[rows] = np.where(known[rows] == FEW_LAYERED, MANY_LAYERED, MANY)
     estimates = replace(estimates, deviation=deviation, known=known)
-    group = judged_together(evidence)
+    group = group_by_silicon(evidence)
     tables = {
         place: known_quantiles(evidence, estimates, group != place) for place in sorted(set(group))
     }
-    return LeftOut(estimates, group, tables, spreads=own_spreads(off, label))
+    return Holdout(estimates, group, tables, spreads=own_spreads(off, label))
 
 
-def leave_setting(without: LawsWithout) -> LeftOut:
+def leave_setting(without: LawsWithout) -> Holdout:
     """Predict runs by a law that knows their machine from other runtimes or at other datatypes only.
 
     Runs of silicon that was run in one way only are not predicted. The quantiles that judge a machine come from the
@@ -204,24 +204,24 @@ def leave_setting(without: LawsWithout) -> LeftOut:
         rows = without.rows(out, by)
         parts.append((rows, without.law(out, by).estimate(evidence.facts.take(rows))))
     estimates = join_estimates(parts, len(evidence))
-    group = judged_together(evidence)
+    group = group_by_silicon(evidence)
     tables = {
         place: Quantiles(
             dict.fromkeys(KNOWN, beside_quantiles(evidence, estimates, group != place))
         )
         for place in sorted(set(group))
     }
-    return LeftOut(estimates, group, tables)
+    return Holdout(estimates, group, tables)
 
 
-def in_several_ways(evidence: Evidence) -> Chosen:
+def in_several_ways(evidence: Evidence) -> Mask:
     """Return which runs are of silicon that was run with several runtimes or datatypes."""
     by, silicon = evidence.silicon_settings, evidence.silicon
     ways = {name: len(set(by[silicon == name])) for name in set(silicon)}
     return np.asarray([ways[name] > 1 for name in silicon], np.bool_)
 
 
-def beside_quantiles(evidence: Evidence, estimates: Estimates, keep: Chosen) -> dict[str, Pairs]:
+def beside_quantiles(evidence: Evidence, estimates: Estimates, keep: Mask) -> dict[str, Pairs]:
     """Return the quantiles of machines known from other runtimes and datatypes, from some of the runs.
 
     Args:
@@ -234,7 +234,7 @@ def beside_quantiles(evidence: Evidence, estimates: Estimates, keep: Chosen) -> 
     )
 
 
-def leave_unlike(without: LawsWithout, by: Names) -> LeftOut:
+def leave_unlike(without: LawsWithout, by: Names) -> Holdout:
     """Predict every run by a law that has seen nothing of its label: of its class, its runtime, its maker.
 
     The quantiles that judge a label come from the other labels.
@@ -255,15 +255,15 @@ def leave_unlike(without: LawsWithout, by: Names) -> LeftOut:
         for label in labels
         if (by != label).any()
     }
-    return LeftOut(estimates, by, tables)
+    return Holdout(estimates, by, tables)
 
 
-def unlike_quantiles(evidence: Evidence, estimates: Estimates, keep: Chosen) -> Quantiles:
+def unlike_quantiles(evidence: Evidence, estimates: Estimates, keep: Mask) -> Quantiles:
     """Return the quantiles of machines that are not known, near to others and far from them, from some of the runs."""
     return near_and_far(evidence, standardize(evidence, estimates), keep, estimates.known == FAR)
 
 
-def near_and_far(evidence: Evidence, residuals: Floats, keep: Chosen, far: Chosen) -> Quantiles:
+def near_and_far(evidence: Evidence, residuals: Floats, keep: Mask, far: Mask) -> Quantiles:
     """Return the quantiles of machines that are not known, by whether runs tell of their runtime on their class.
 
     Args:
@@ -278,7 +278,7 @@ def near_and_far(evidence: Evidence, residuals: Floats, keep: Chosen, far: Chose
     return Quantiles(dict.fromkeys(KNOWN, near) | {"far": {POOLED: beyond[POOLED]}})
 
 
-def known_quantiles(evidence: Evidence, estimates: Estimates, keep: Chosen) -> Quantiles:
+def known_quantiles(evidence: Evidence, estimates: Estimates, keep: Mask) -> Quantiles:
     """Return the quantiles of machines that are known, from some of the runs.
 
     Args:
@@ -315,7 +315,7 @@ def standardize(evidence: Evidence, estimates: Estimates) -> Floats:
     return (evidence.log_time - estimates.log_time) / estimates.deviation
 
 
-def residual_quantiles(evidence: Evidence, residuals: Floats, keep: Chosen) -> dict[str, Pairs]:
+def residual_quantiles(evidence: Evidence, residuals: Floats, keep: Mask) -> dict[str, Pairs]:
     """Return the quantiles of some residuals."""
     return quantiles(
         residuals[keep], evidence.facts.machine[keep], evidence.facts.machine_class[keep]
@@ -338,7 +338,7 @@ def join_estimates(parts: list[tuple[Rows, Estimates]], length: int) -> Estimate
 
 def with_figures(
     evidence: Evidence, law_of: Callable[[str], TimeLaw], figures: int
-) -> tuple[Estimates, Chosen]:
+) -> tuple[Estimates, Mask]:
     """Correct the law of each machine by a few of its runs, and predict the others.
 
     Args:

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from roofline.model._core import Floats
-from roofline.validate.evidence.evidence import Chosen, Evidence, Names
-from roofline.validate.evidence.score import Scored, makers_of
+from roofline.validate.evidence.evidence import Evidence, Mask, Names
+from roofline.validate.evidence.score import Scoring, makers_of
 from roofline.validate.evidence.scores import Overall, RunScores, ScoreHead, Scores, ScoresByLabel
 
 ORDER_RANGE = (1.2, 3.0)
 """Two machines that differ by less on one network are alike; by more, any model orders them right."""
 
 
-def summary(scored: Scored) -> RunScores:
+def summary(scored: Scoring) -> RunScores:
     """Return the whole score as plain data: of all runs, and by class, machine, runtime and kind of network."""
     facts, asked = scored.evidence.facts, scored.asked & np.isfinite(scored.predicted)
     early = asked & scored.early & (scored.leave == "none")
@@ -70,7 +70,7 @@ def summary(scored: Scored) -> RunScores:
     return document
 
 
-def scores(scored: Scored, rows: Chosen, *, ordered: bool = True) -> Scores:
+def scores(scored: Scoring, rows: Mask, *, ordered: bool = True) -> Scores:
     """Return the score of some runs."""
     evidence = scored.evidence
     fps, predicted = evidence.fps[rows], scored.predicted[rows]
@@ -103,7 +103,9 @@ def scores(scored: Scored, rows: Chosen, *, ordered: bool = True) -> Scores:
         inside = scored.coverage[0.8][rows]
         result["coverage"] = float(inside.mean())
         result["coverage_machines"] = over_machines(inside.astype(float))
-        result["coverage_deviation"] = _clustered([inside[found] for found in groups])
+        result["coverage_deviation"] = _estimate_clustered_error(
+            [inside[found] for found in groups]
+        )
         result["coverage_curve"] = {
             f"{nominal:g}": over_machines(held[rows].astype(float))
             for nominal, held in scored.coverage.items()
@@ -113,7 +115,7 @@ def scores(scored: Scored, rows: Chosen, *, ordered: bool = True) -> Scores:
     return result
 
 
-def _clustered(held: Iterable[Chosen]) -> float | None:
+def _estimate_clustered_error(held: Iterable[Mask]) -> float | None:
     """Return the standard error of the mean coverage of machines."""
     each = np.asarray([values.mean() for values in held])
     return float(each.std(ddof=1) / np.sqrt(len(each))) if len(each) > 1 else None
@@ -140,10 +142,10 @@ def order(evidence: Evidence, predicted: Floats) -> tuple[float | None, int]:
             continue
         rows = np.asarray(list(best.values()))
         true = np.subtract.outer(np.log(evidence.fps[rows]), np.log(evidence.fps[rows]))
-        said = np.subtract.outer(np.log(predicted[rows]), np.log(predicted[rows]))
+        margin = np.subtract.outer(np.log(predicted[rows]), np.log(predicted[rows]))
         useful = (true >= low) & (true <= high)
         pairs += int(useful.sum())
-        right += int((useful & (said > 0)).sum())
+        right += int((useful & (margin > 0)).sum())
     return (right / pairs if pairs else None), pairs
 
 

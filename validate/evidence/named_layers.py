@@ -47,7 +47,7 @@ those of small networks weigh more."""
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class TableNetwork:
     """A network of the table."""
 
     input_size: int
@@ -90,7 +90,7 @@ def _is_alike(left: float, right: float, within: float) -> bool:
 
 
 @cache
-def networks() -> Mapping[str, Named]:
+def networks() -> Mapping[str, TableNetwork]:
     """Return the networks of the table, by name."""
     found: dict[str, tuple[int, list[LayerCounts]]] = {}
     for row in _read(TABLE):
@@ -102,10 +102,10 @@ def networks() -> Mapping[str, Named]:
             row["kind"], macs, elements, written, weights, float(row["narrow"]), times
         )
         found.setdefault(row["network"], (int(row["input_size"]), []))[1].append(layer)
-    return {name: _named(size, layers) for name, (size, layers) in found.items()}
+    return {name: _count(size, layers) for name, (size, layers) in found.items()}
 
 
-def counts_of_named(network: Named, pixels: float) -> NetworkCounts:
+def counts_of_named(network: TableNetwork, pixels: float) -> NetworkCounts:
     """Return what the law is told of a network at an input of so many pixels."""
     area = pixels / network.input_size**2
     kinds, macs = network.groups[:, KIND], network.groups[:, MACS]
@@ -124,12 +124,12 @@ _MARKING = {
 """The kinds of layers of which a network is marked for a share."""
 
 
-def _named(size: int, layers: Sequence[LayerCounts]) -> Named:
+def _count(size: int, layers: Sequence[LayerCounts]) -> TableNetwork:
     # Like layers of the table may have become alike enough to be one group by rounding.
     sums = gather_alike(layers)
     groups = group_layers(sums)
     assert groups is not None
-    return Named(
+    return TableNetwork(
         size, sum(each.macs for each in sums), sum(each.weights for each in sums),
         written_by_arithmetic(sums), groups,
     )  # fmt: skip

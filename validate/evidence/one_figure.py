@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from roofline.model.decoder_laws import Figure, LawRun, shipped_laws
-from roofline.validate.evidence.decoder_fit import left_out
+from roofline.validate.evidence.decoder_fit import leave_machines_out
 from roofline.validate.evidence.decoder_rows import Table
 
 _MOST = 20
@@ -21,7 +21,7 @@ def with_one_figure(table: Table) -> dict[str, dict[str, dict[str, float]]]:
     host, software) in turn, and counts as one; runs whose installation has no other are left aside in both.
     """
     found: dict[str, dict[str, dict[str, float]]] = {}
-    for entry in left_out(table):
+    for entry in leave_machines_out(table):
         quantity = entry.rows.quantity
         law = shipped_laws()[quantity]
         figures = [

@@ -87,7 +87,9 @@ def page(summary: VersionScores) -> str:
     Args:
         summary: What `roofline.validate.evidence.summaries.version_scores` returns.
     """
-    return "\n".join([*_head(summary), *_left_out(summary), *_by(summary), *_parts(summary)])
+    return "\n".join(
+        [*_head(summary), *_describe_other_measures(summary), *_by(summary), *_parts(summary)]
+    )
 
 
 def _head(summary: VersionScores) -> list[str]:
@@ -111,7 +113,7 @@ def _head(summary: VersionScores) -> list[str]:
     ]
 
 
-def _left_out(summary: VersionScores) -> list[str]:
+def _describe_other_measures(summary: VersionScores) -> list[str]:
     """Return how good it is beside that: on settings and machines unlike those of the fit, and given figures."""
     return [
         *SETTING,

@@ -141,7 +141,7 @@ LEFT: Mapping[str, Callable[[PowerRun], str]] = {
 """What is left out as one: a variant of a network on all machines, a network, a machine with all its modes apart."""
 
 
-def left_out(
+def estimate_left_out(
     runs: Sequence[PowerRun], leave: str, estimator: Estimator
 ) -> list[tuple[PowerRun, float]]:
     """Return each run that has an estimate beside it, by a fit that has not seen what it is of.
@@ -160,15 +160,15 @@ def left_out(
             found += [(run, law.watts(run)) for run in runs if of(run) == label]
             continue
         for run in runs:
-            said = estimator(train, run) if of(run) == label else None
-            if said is not None:
-                found.append((run, said))
+            watts = estimator(train, run) if of(run) == label else None
+            if watts is not None:
+                found.append((run, watts))
     return found
 
 
 def score(pairs: Sequence[tuple[PowerRun, float]]) -> dict[str, float | int]:
     """Return the errors of estimates: shares, and the range around them that holds eight of ten runs."""
-    off = np.asarray([np.log(said / run.watts) for run, said in pairs])
+    off = np.asarray([np.log(watts / run.watts) for run, watts in pairs])
     error = np.abs(np.expm1(off))
     low, high = np.quantile(off, (0.1, 0.9))
     return {

@@ -21,7 +21,7 @@ from roofline.reading import CsvTable, decode, read_bytes, read_csv
 from roofline.spec import Platform, find_alias, platform
 from roofline.tables import with_columns
 from roofline.validate.evidence.cells import Cells, optional_number
-from roofline.validate.evidence.evidence import Chosen, Evidence, names
+from roofline.validate.evidence.evidence import Evidence, Mask, names
 from roofline.validate.evidence.named_layers import layers_of
 
 COLUMNS = (
@@ -144,45 +144,45 @@ ALIKE = 0.02
 """Logarithm within which multiply-accumulates and parameters are those of one network."""
 
 
-def counted_elsewhere(columns: dict[str, list[float]], guessed: Chosen) -> Floats:
+def look_up_activations(columns: dict[str, list[float]], mask: Mask) -> Floats:
     """Return the activations of each run: where its table guesses, those of a run of the same counts that does not.
 
     Args:
         columns: Multiply-accumulates, parameters and activations of each run.
-        guessed: Which runs' activations are not counted.
+        mask: Which runs' activations are not counted.
     """
     macs, parameters, found = (
         np.asarray(columns[name]) for name in ("macs", "parameters", "activations")
     )
-    known = np.flatnonzero(~guessed)
+    known = np.flatnonzero(~mask)
     counts = np.log(np.stack([macs, parameters], 1))
-    unlike, place = np.unique(counts[guessed], axis=0, return_inverse=True)
-    said = np.full(len(unlike), np.nan)
+    unlike, place = np.unique(counts[mask], axis=0, return_inverse=True)
+    medians = np.full(len(unlike), np.nan)
     for i, pair in enumerate(unlike):
         same = known[(np.abs(counts[known] - pair) < ALIKE).all(1)]
         if len(same):
-            said[i] = np.median(found[same])
-    better = said[place.ravel()]
-    found[guessed] = np.where(np.isfinite(better), better, found[guessed])
+            medians[i] = np.median(found[same])
+    better = medians[place.ravel()]
+    found[mask] = np.where(np.isfinite(better), better, found[mask])
     return found
 
 
 ACTIVATIONS = (1.8998, 0.8090, -0.2950, 0.2293, 0.1642, -0.4446, 0.0883, 0.3747, -0.2332, 0.3924)
-"""Coefficients of `guessed`, fitted by ridge to the networks whose activations and input size the evidence states
-(timm's) by `benchmarks/guess_activations.py`: half of them are within a factor of 1.28, nine of ten of 1.96."""
+"""Coefficients of `guess_activations`, fitted by ridge to the networks whose activations and input size the evidence
+states (timm's) by `benchmarks/guess_activations.py`: half of them are within a factor of 1.28, nine of ten of 1.96."""
 
 
-def guessed(columns: Mapping[str, Sequence[float] | Floats], pixels: Floats) -> Floats:
+def guess_activations(columns: Mapping[str, Sequence[float] | Floats], pixels: Floats) -> Floats:
     """Return the activations of networks whose input is so large; NaN where it is not known.
 
     Args:
         columns: Multiply-accumulates, parameters and kinds of arithmetic of each run.
         pixels: Height times width of the input of each.
     """
-    return 1e6 * np.exp(told_of(columns, pixels) @ np.asarray(ACTIVATIONS))
+    return 1e6 * np.exp(activation_features(columns, pixels) @ np.asarray(ACTIVATIONS))
 
 
-def told_of(columns: Mapping[str, Sequence[float] | Floats], pixels: Floats) -> Floats:
+def activation_features(columns: Mapping[str, Sequence[float] | Floats], pixels: Floats) -> Floats:
     """Return what a guess of activations is told of each run: (runs, coefficients)."""
     macs, parameters, depthwise, grouped, attention = (
         np.asarray(columns[name], np.float64)
@@ -241,7 +241,7 @@ def is_in_flight(row: Mapping[str, str], where: str) -> bool:
     return mode in IN_FLIGHT
 
 
-def alone(row: dict[str, str], peak: float, machine: Platform | None) -> float:
+def share_peak(row: dict[str, str], peak: float, machine: Platform | None) -> float:
     """Return the peak that a run has: of a machine that runs several side by side, alone its share of the whole."""
     if machine is None or machine.lanes == 1 or row.get("mode", "") in IN_FLIGHT:
         return peak
@@ -277,7 +277,7 @@ def _platform(machine: str) -> Platform | None:
 
 
 @cache
-def _held(machine: str, attention: float) -> float:
+def _weights_on_chip(machine: str, attention: float) -> float:
     """Return the bytes of weights that a machine keeps on the chip, by its platform file; 0 where there is none."""
     found = _platform(machine)
     return 0.0 if found is None else held_bytes(found, attention)
@@ -286,9 +286,9 @@ def _held(machine: str, attention: float) -> float:
 def _evidence(table: CsvTable, where: str, sha256: str) -> Evidence:
     cells = Cells(table.rows, where)
     machines = [machine_of(row) for row in cells.rows]
-    counts = _counted(cells)
+    counts = _count_columns(cells)
     layers = _layers(cells, counts)
-    columns = _charged(cells, machines, counts)
+    columns = _add_machine_columns(cells, machines, counts)
     return Evidence(
         Facts(
             names(machines), names(cells.words("machine_class")), names([runtime_of(row) for row in cells.rows]),
@@ -306,7 +306,7 @@ def _evidence(table: CsvTable, where: str, sha256: str) -> Evidence:
     )  # fmt: skip
 
 
-def _counted(cells: Cells) -> dict[str, list[float]]:
+def _count_columns(cells: Cells) -> dict[str, list[float]]:
     """Return what the table says of networks, machines and how they were run."""
     rows, number = cells.rows, cells.numbers
     own = [BYTES.get(name, (1, 1)) for name in cells.words("datatype")]
@@ -333,10 +333,12 @@ def _counted(cells: Cells) -> dict[str, list[float]]:
         "throughput": [1.0 if mode in IN_FLIGHT else 0.0 for mode in cells.words("mode")],
     }
     unsure = np.asarray([row.get("activations_imputed") == "True" for row in rows])
-    better = guessed(columns, np.asarray([pixels_of(row.get("input_size", "")) for row in rows]))
+    better = guess_activations(
+        columns, np.asarray([pixels_of(row.get("input_size", "")) for row in rows])
+    )
     stated = np.asarray(columns["activations"])
     columns["activations"] = list(np.where(unsure & np.isfinite(better), better, stated))
-    columns["activations"] = list(counted_elsewhere(columns, unsure))
+    columns["activations"] = list(look_up_activations(columns, unsure))
     return columns
 
 
@@ -358,7 +360,7 @@ def _layers(cells: Cells, counts: dict[str, list[float]]) -> LayerGroups:
     return groups_of(groups)
 
 
-def _charged(
+def _add_machine_columns(
     cells: Cells, machines: Sequence[str], columns: Mapping[str, list[float]]
 ) -> dict[str, list[float]]:
     """Return the columns with what the platform files of the machines add: make, share of the peak, weights held."""
@@ -366,11 +368,11 @@ def _charged(
     made = [origin_of(row, _platform(name)) for row, name in zip(rows, machines, strict=True)]
     found |= {name: [entry[name] for entry in made] for name in ("half", "phone", "year")}
     found["peak"] = [
-        alone(row, peak, _platform(name))
+        share_peak(row, peak, _platform(name))
         for row, peak, name in zip(rows, found["peak"], machines, strict=True)
     ]
     found["held"] = [
-        held if row.get("held_bytes") else _held(machine, attention)
+        held if row.get("held_bytes") else _weights_on_chip(machine, attention)
         for row, held, machine, attention in zip(
             rows,
             cells.numbers("held_bytes", 0.0, above=False),

@@ -23,7 +23,7 @@ from roofline.spec.matching import matching
 from roofline.surfaces import MODEL
 from roofline.tables import with_columns
 from roofline.validate.evidence.cells import number_of
-from roofline.validate.evidence.evidence import Placed
+from roofline.validate.evidence.evidence import RunContext
 from roofline.validate.evidence.published import is_in_flight
 from roofline.workloads import decoders
 
@@ -202,7 +202,7 @@ def machine_called(name: str, where: str, at_hand: Iterable[Platform] = ()) -> P
     if name in known:
         return known[name]
     try:
-        found = _called(name)
+        found = _find_machine(name)
     except RooflineError as error:
         raise TableError(f"{where}: machine: {error.message}", repair=error.repair) from None
     if found is None:
@@ -215,7 +215,7 @@ def machine_called(name: str, where: str, at_hand: Iterable[Platform] = ()) -> P
 
 
 @cache
-def _called(name: str) -> Platform | None:
+def _find_machine(name: str) -> Platform | None:
     """Return the machine that is called so; None where none is.
 
     Raises:
@@ -251,17 +251,17 @@ def network_of(rate: Rate, at_hand: Iterable[Path] = ()) -> Workload:
             repair="Leave the row out; tables of decoders have the column tokens_per_s",
         )
     try:
-        return _counted(files.get(rate.network, rate.network), rate.datatype)
+        return _count(files.get(rate.network, rate.network), rate.datatype)
     except RooflineError as error:
         raise TableError(f"{rate.where}: network: {error.message}", repair=error.repair) from None
 
 
 @cache
-def _counted(model: str | Path, datatype: str) -> Workload:
+def _count(model: str | Path, datatype: str) -> Workload:
     return at_precision(roofline.load(model), datatype)
 
 
-def facts_at(rate: Rate, placed: Placed, *, runtime: str | None) -> Facts:
+def facts_at(rate: Rate, placed: RunContext, *, runtime: str | None) -> Facts:
     """Return the facts of a rate's run.
 
     Args:

@@ -21,7 +21,7 @@ from roofline.spec import Platform, platform
 from roofline.validate.analysis.counting import compress_network, count_network
 from roofline.validate.evidence.by_graph import published_runtimes
 from roofline.validate.evidence.cells import optional_number
-from roofline.validate.evidence.evidence import Evidence, Placed, names
+from roofline.validate.evidence.evidence import Evidence, RunContext, names
 from roofline.validate.evidence.forms import Form, Source, read_source
 from roofline.validate.evidence.published import published_runs
 from roofline.validate.evidence.rates import facts_at, machine_of, network_of, read_rates
@@ -82,7 +82,7 @@ def evidence_of_rates(
     """
     rates = read_rates(source.table, str(source.path))
     placed = tuple(
-        Placed(network_of(rate, networks), machine_of(rate, machines)) for rate in rates
+        RunContext(network_of(rate, networks), machine_of(rate, machines)) for rate in rates
     )
     known = published_runtimes()
     facts = join_facts(
@@ -200,7 +200,7 @@ class Placing:
         self._networks = {path.stem: path for path in networks}
         self._networks |= {_digest(path.read_bytes()): path for path in networks}
 
-    def place(self, run: Measurement) -> Placed:
+    def place(self, run: Measurement) -> RunContext:
         """Return the network and the machine of a run.
 
         Raises:
@@ -212,13 +212,13 @@ class Placing:
             machine = platform(run.machine)
         path = self._networks.get(job.model_sha256) or self._networks.get(job.network)
         if path is None:
-            return Placed(
+            return RunContext(
                 count_network(job.network, job.compression, job.datatype, job.batch), machine
             )
         whole = load(
             path, batch=job.batch or None, dims=job.dims, inputs=job.inputs, values=job.values
         )
-        return Placed(compress_network(whole, job.compression, job.datatype), machine)
+        return RunContext(compress_network(whole, job.compression, job.datatype), machine)
 
 
 def evidence_of_records(
@@ -237,7 +237,7 @@ def evidence_of_records(
     placing = placing or Placing({}, ())
     facts: list[Facts] = []
     kept: list[Measurement] = []
-    placed: list[Placed] = []
+    placed: list[RunContext] = []
     why = "there is none"
     for measurement in measurements:
         if not measurement.throughput_fps:

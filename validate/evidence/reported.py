@@ -93,7 +93,7 @@ def _facts_of(rate: Rate, row: Mapping[str, str]) -> Facts | None:
     if machine_class is None:
         return None
     size = row.get("input_size")
-    counts = counts_of(network_of(rate)) if size is None else _named(rate, size)
+    counts = counts_of(network_of(rate)) if size is None else _count_named(rate, size)
     return facts_of_counts(
         counts, machine, machine_class=machine_class, runtime=rate.runtime, datatype=rate.datatype,
         unit=choose_unit(machine, rate.datatype)[0], batch=rate.batch, cores=_CORES.get(machine_class, 1.0),
@@ -101,7 +101,7 @@ def _facts_of(rate: Rate, row: Mapping[str, str]) -> Facts | None:
     )  # fmt: skip
 
 
-def _named(rate: Rate, size: str) -> NetworkCounts:
+def _count_named(rate: Rate, size: str) -> NetworkCounts:
     """Return the counts of a network of `named_layers` at an input size."""
     found = networks().get(rate.network)
     if found is None:

@@ -18,10 +18,10 @@ from roofline.number_format import plural
 from roofline.spec import find_alias, platform
 from roofline.surfaces import MODEL, argument
 from roofline.validate.evidence.by_graph import predictions, rate_alone, together
-from roofline.validate.evidence.evidence import Chosen, Evidence, Names, names
+from roofline.validate.evidence.evidence import Evidence, Mask, Names, names
 from roofline.validate.evidence.leaving import (
+    Holdout,
     LawsWithout,
-    LeftOut,
     in_several_ways,
     intervals,
     leave_family,
@@ -40,7 +40,7 @@ NO_BASIS = "no basis"
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class Scoring:
     """Evidence beside predictions; arrays with one entry per run."""
 
     evidence: Evidence
@@ -51,14 +51,14 @@ class Scored:
     """Items per second."""
     low: Floats
     high: Floats
-    coverage: dict[float, Chosen]
+    coverage: dict[float, Mask]
     """For each nominal share, whether the interval held the run; empty for bounds."""
     basis: Names
-    in_sample: Chosen
+    in_sample: Mask
     """Runs on machines that the shipped parameters were fitted to."""
-    early: Chosen
+    early: Mask
     """Runs dated earlier than those of the fit: it has none like them, also of its machines."""
-    asked: Chosen
+    asked: Mask
     """Runs that are judged; those that gave a figure are not."""
 
 
@@ -85,9 +85,9 @@ def score(
     figures: int = 0,
     options: Options | None = None,
     parameters: Parameters | None = None,
-    left: LeftOut | None = None,
+    holdout: Holdout | None = None,
     progress: Callable[[], None] | None = None,
-) -> Scored:
+) -> Scoring:
     """Predict evidence and set it beside what was measured.
 
     Args:
@@ -99,7 +99,7 @@ def score(
         figures: How many runs of each machine correct its estimates; the others are judged.
         options: What is chosen before a fit.
         parameters: Parameters to take in the place of the shipped ones.
-        left: What was left out before, in the place of fitting again.
+        holdout: What was left out before, in the place of fitting again.
         progress: Called after each fit.
 
     Raises:
@@ -115,63 +115,63 @@ def score(
     if leave == "none":
         law = _of_parameters(evidence, parameters or shipped())
     else:
-        law = _of_refit(left or refit(evidence, leave, options, progress), leave)
-    return _scored(evidence, model, leave, law, figures)
+        law = _of_refit(holdout or refit(evidence, leave, options, progress), leave)
+    return _score(evidence, model, leave, law, figures)
 
 
 @dataclass(frozen=True, slots=True)
-class _Estimated:
+class _Estimate:
     """What laws say of evidence, and which laws those are; arrays with one entry per run."""
 
-    left: LeftOut
+    holdout: Holdout
     version: str
     basis: Names
-    in_sample: Chosen
+    in_sample: Mask
 
 
-def _of_parameters(evidence: Evidence, known: Parameters) -> _Estimated:
+def _of_parameters(evidence: Evidence, known: Parameters) -> _Estimate:
     """Return what one law says of all runs."""
     estimates = known.law.estimate(evidence.facts)
     group = np.asarray(["0"] * len(evidence), object)
     laws = dict.fromkeys(set(evidence.silicon), known.law)
-    left = LeftOut(estimates, group, {"0": known.quantiles}, laws)
-    basis = told(basis_of(evidence, known), BY_COUNTS)
+    holdout = Holdout(estimates, group, {"0": known.quantiles}, laws)
+    basis = label_bases(basis_of(evidence, known), BY_COUNTS)
     inside = np.isin(evidence.facts.machine.astype(str), list(known.law.effects))
-    return _Estimated(left, known.version, basis, inside & ~early_runs(evidence))
+    return _Estimate(holdout, known.version, basis, inside & ~early_runs(evidence))
 
 
-def _of_refit(left: LeftOut, leave: str) -> _Estimated:
+def _of_refit(holdout: Holdout, leave: str) -> _Estimate:
     """Return what laws say of runs that they have not seen."""
-    number = len(left.group)
+    number = len(holdout.group)
     basis = np.asarray([f"left out: {leave}"] * number, object)
-    return _Estimated(left, "refit", basis, np.zeros(number, bool))
+    return _Estimate(holdout, "refit", basis, np.zeros(number, bool))
 
 
-def _scored(evidence: Evidence, model: str, leave: str, law: _Estimated, figures: int) -> Scored:
+def _score(evidence: Evidence, model: str, leave: str, law: _Estimate, figures: int) -> Scoring:
     """Return evidence beside estimates, which some figures of each machine may correct."""
-    left, basis = law.left, law.basis
-    estimates = left.estimates
+    holdout, basis = law.holdout, law.basis
+    estimates = holdout.estimates
     asked = (basis != NO_BASIS) & np.isfinite(estimates.log_time)
     if figures:
         based = asked
-        estimates, asked = with_figures(evidence, left.laws.__getitem__, figures)
+        estimates, asked = with_figures(evidence, holdout.laws.__getitem__, figures)
         asked &= based
         basis = names([f"{name}; {plural(figures, 'figure')}" for name in basis])
-    held: dict[float, Chosen] = {}
+    held: dict[float, Mask] = {}
     low = high = np.zeros(0)
     batch, y = evidence.facts.numbers["batch"], evidence.log_time
     for nominal in NOMINAL:
-        lower, upper = intervals(evidence, estimates, left.group, left.tables, nominal)
+        lower, upper = intervals(evidence, estimates, holdout.group, holdout.tables, nominal)
         held[nominal] = (lower <= y) & (y <= upper)
         if nominal == 0.8:
             low, high = batch * np.exp(-upper), batch * np.exp(-lower)
-    return Scored(
+    return Scoring(
         evidence, model, law.version, leave, batch * np.exp(-estimates.log_time), low, high, held, basis,
         law.in_sample, early_runs(evidence), asked,
     )  # fmt: skip
 
 
-def early_runs(evidence: Evidence) -> Chosen:
+def early_runs(evidence: Evidence) -> Mask:
     """Return which runs are dated earlier than those of the fit."""
     return np.asarray([is_early(row) for row in evidence.rows], np.bool_)
 
@@ -181,7 +181,7 @@ def refit(
     leave: str,
     options: Options | None = None,
     progress: Callable[[], None] | None = None,
-) -> LeftOut:
+) -> Holdout:
     """Predict evidence by laws fitted to the rest of it.
 
     Args:
@@ -261,34 +261,39 @@ def basis_of(evidence: Evidence, known: Parameters) -> Names:
     return np.asarray([*found, ""], object)[:-1]
 
 
-def _by_graph(evidence: Evidence, model: str) -> Scored:
-    said = predictions(evidence, model)
-    if not any(said):
+def _by_graph(evidence: Evidence, model: str) -> Scoring:
+    outcomes = predictions(evidence, model)
+    if not any(outcomes):
         raise OptionError(
             f"{model} says nothing of these runs: it needs their graphs and platform files",
             repair="Give records of shipped networks, or name the files with --network and -p; "
             "an estimate from a profile needs a file that roofline calibrate wrote",
         )
-    fps = np.asarray([np.nan if p is None else p.throughput_fps or np.nan for p in said])
+    fps = np.asarray([np.nan if p is None else p.throughput_fps or np.nan for p in outcomes])
     ends = np.asarray(
-        [(np.nan, np.nan) if p is None or p.interval_fps is None else p.interval_fps for p in said]
+        [
+            (np.nan, np.nan) if p is None or p.interval_fps is None else p.interval_fps
+            for p in outcomes
+        ]
     )
     held = {0.8: (ends[:, 0] <= evidence.fps) & (evidence.fps <= ends[:, 1])}
-    basis = np.asarray([NO_BASIS if p is None else rests_on(p) for p in said] + [""], object)[:-1]
+    basis = np.asarray([NO_BASIS if p is None else rests_on(p) for p in outcomes] + [""], object)[
+        :-1
+    ]
     no = np.zeros(len(evidence), bool)
-    return Scored(
+    return Scoring(
         evidence, model, __version__, "none", fps, ends[:, 0], ends[:, 1],
         held if np.isfinite(ends).any() else {}, basis, no, no, np.isfinite(fps),
     )  # fmt: skip
 
 
-def _as_predicted(evidence: Evidence) -> Scored:
+def _as_predicted(evidence: Evidence) -> Scoring:
     """Return records beside what `predict` says of them, by their graphs and the files of their machines."""
-    said, known = predictions(evidence, "expected"), shipped()
+    outcomes, known = predictions(evidence, "expected"), shipped()
     several = evidence.facts.numbers["throughput"] > 0
     rates = [
         None if p is None else together(p) if many else rate_alone(p)
-        for p, many in zip(said, several, strict=True)
+        for p, many in zip(outcomes, several, strict=True)
     ]
     none = (np.nan, (np.nan, np.nan))
     fps = np.asarray([(none if rate is None else rate)[0] for rate in rates])
@@ -296,10 +301,10 @@ def _as_predicted(evidence: Evidence) -> Scored:
     asked = np.isfinite(fps)
     early = early_runs(evidence)
     inside = np.isin(evidence.facts.machine.astype(str), list(known.law.effects)) & ~early
-    basis = told(basis_of(evidence, known), BY_GRAPH)
+    basis = label_bases(basis_of(evidence, known), BY_GRAPH)
     basis[~asked] = NO_BASIS
     held = {0.8: (low <= evidence.fps) & (evidence.fps <= high)}
-    return Scored(
+    return Scoring(
         evidence,
         "expected",
         known.version,
@@ -315,7 +320,7 @@ def _as_predicted(evidence: Evidence) -> Scored:
     )
 
 
-def told(basis: Names, by: str) -> Names:
+def label_bases(basis: Names, by: str) -> Names:
     """Return what estimates rest on with what their networks were told by; no basis stays that."""
     return names([name if name == NO_BASIS else f"{name}; {by}" for name in basis])
 
@@ -333,12 +338,12 @@ def rests_on(prediction: Prediction) -> str:
     return ", ".join(f"{name} {share:.0%}" for name, share in ordered) or "datasheet"
 
 
-def _bound(evidence: Evidence) -> Scored:
+def _bound(evidence: Evidence) -> Scoring:
     compute, weights, _ = evidence.facts.terms
     fps = evidence.facts.numbers["batch"] / np.maximum(compute, weights)
     nothing = np.full(len(evidence), np.nan)
     basis = np.asarray(["datasheet"] * len(evidence), object)
     no = np.zeros(len(evidence), bool)
-    return Scored(
+    return Scoring(
         evidence, "equation1", "1", "none", fps, nothing, nothing, {}, basis, no, no, ~no
     )

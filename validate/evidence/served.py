@@ -152,7 +152,7 @@ def phase_of(row: Mapping[str, str]) -> str | None:
     return None if serving_of(row) is None else "tpot"
 
 
-def queued(row: Mapping[str, str]) -> bool:
+def is_queue_bound(row: Mapping[str, str]) -> bool:
     """Return whether the time to the first token is decided by queues."""
     terms = serving_of(row)
     return terms is None or not terms.fits or optional_number(row, "concurrency") > MOST_QUEUED

@@ -18,7 +18,7 @@ from roofline.model._time_law import TimeLaw
 from roofline.validate.evidence.evidence import Evidence, Rows, names
 from roofline.validate.evidence.fit import Fitting
 from roofline.validate.evidence.leaving import (
-    LeftOut,
+    Holdout,
     beside_quantiles,
     known_quantiles,
     standardize,
@@ -31,7 +31,7 @@ from roofline.validate.evidence.reported import REPORTED
 def parameters(
     evidence: Evidence,
     version: str,
-    left: Mapping[str, LeftOut],
+    holdouts: Mapping[str, Holdout],
     options: Options | None = None,
 ) -> Parameters:
     """Return the parameters of a version: the law of all evidence, and the quantiles of laws that left some out.
@@ -39,13 +39,13 @@ def parameters(
     Args:
         evidence: The runs.
         version: The model's version.
-        left: The evidence predicted without what is judged: by ``silicon``, ``family``, ``setting``, ``class`` and
+        holdouts: The evidence predicted without what is judged: by ``silicon``, ``family``, ``setting``, ``class`` and
             ``runtime``.
         options: What is chosen before the fit.
     """
     facts = evidence.facts
     law = Fitting(evidence, options).fit()
-    silicon, family = left["silicon"], left["family"]
+    silicon, family = holdouts["silicon"], holdouts["family"]
     spreads = family.spreads
     effects = {
         name: replace(effect, spread=spreads[name], many=True) if name in spreads else effect
@@ -66,9 +66,9 @@ def parameters(
                     evidence, silicon.estimates, np.ones(len(evidence), bool)
                 ).tables["new"],
                 "beside": beside_quantiles(
-                    evidence, left["setting"].estimates, np.ones(len(evidence), bool)
+                    evidence, holdouts["setting"].estimates, np.ones(len(evidence), bool)
                 ),
-                "far": far_quantiles(evidence, (left["class"], left["runtime"])),
+                "far": far_quantiles(evidence, (holdouts["class"], holdouts["runtime"])),
             }
         ),
         usage(evidence, law),
@@ -83,13 +83,13 @@ def parameters(
     )
 
 
-def far_quantiles(evidence: Evidence, unlike: Sequence[LeftOut]) -> dict[str, Pairs]:
+def far_quantiles(evidence: Evidence, unlike: Sequence[Holdout]) -> dict[str, Pairs]:
     """Return the quantiles of machines whose runtime on their class no run is of, of all classes together."""
     z: list[Floats] = []
     rows: list[Rows] = []
-    for left in unlike:
-        far = np.flatnonzero(left.estimates.known == FAR)
-        z.append(standardize(evidence, left.estimates)[far])
+    for holdout in unlike:
+        far = np.flatnonzero(holdout.estimates.known == FAR)
+        z.append(standardize(evidence, holdout.estimates)[far])
         rows.append(far)
     places, facts = np.concatenate(rows), evidence.facts
     return {
@@ -106,21 +106,21 @@ USUAL = {
 """The run by which runtimes are compared: one of ResNet-50's counts, whatever networks and batches each is known of."""
 
 
-def speed_of(law: TimeLaw, one: Facts, numbers: Mapping[str, float]) -> float:
+def speed_of(law: TimeLaw, run: Facts, numbers: Mapping[str, float]) -> float:
     """Return the logarithm of the rate of the usual run.
 
     Args:
         law: The law.
-        one: A run of the runtime, at the datatype.
+        run: A run of the runtime, at the datatype.
         numbers: Of the machine, what is another's than that run's.
     """
-    told = USUAL | dict(numbers)
-    like = {name: np.asarray([told.get(name, float(x[0]))]) for name, x in one.numbers.items()}
-    found = law.estimate(replace(one, numbers=like, layers=None))
+    usual = USUAL | dict(numbers)
+    like = {name: np.asarray([usual.get(name, float(x[0]))]) for name, x in run.numbers.items()}
+    found = law.estimate(replace(run, numbers=like, layers=None))
     return float(np.log(USUAL["batch"]) - found.log_time[0])
 
 
-def comparable(facts: Facts, machine_class: str, runtime: str) -> Facts:
+def select_comparable(facts: Facts, machine_class: str, runtime: str) -> Facts:
     """Return the runs of a runtime on a class at the datatype that most of the class's runtimes ran; else all of its.
 
     Args:
@@ -143,10 +143,10 @@ def in_the_middle(law: TimeLaw, facts: Facts) -> float:
         law: The law.
         facts: Runs of the runtime on the class, at one datatype.
     """
-    one = facts.take(np.arange(1))
-    peak, bandwidth = np.exp(law.references[str(one.machine_class[0])])
+    run = facts.take(np.arange(1))
+    peak, bandwidth = np.exp(law.references[str(run.machine_class[0])])
     machine = {"peak": float(peak), "bandwidth": float(bandwidth), "year": YEAR}
-    return speed_of(law, replace(one, machine=names([""])), machine)
+    return speed_of(law, replace(run, machine=names([""])), machine)
 
 
 def usage(evidence: Evidence, law: TimeLaw) -> dict[str, dict[str, Usage]]:
@@ -160,13 +160,14 @@ def usage(evidence: Evidence, law: TimeLaw) -> dict[str, dict[str, Usage]]:
         name, runtime = where.split("/", 1)
         found.setdefault(name, {})[runtime] = Usage(
             int(rows.sum()), len(set(facts.machine[rows])), bool(singles[rows].any()),
-            bool((facts.numbers["throughput"][rows] > 0).any()), in_the_middle(law, comparable(facts, name, runtime)),
+            bool((facts.numbers["throughput"][rows] > 0).any()),
+            in_the_middle(law, select_comparable(facts, name, runtime)),
             float(np.median([most[machine] for machine in sorted(set(facts.machine[rows]))])),
         )  # fmt: skip
-    return {name: _taken_to_run(name, each, evidence) for name, each in found.items()}
+    return {name: _add_assumed_usage(name, each, evidence) for name, each in found.items()}
 
 
-def _taken_to_run(
+def _add_assumed_usage(
     machine_class: str, found: Mapping[str, Usage], evidence: Evidence
 ) -> dict[str, Usage]:
     """Return usages with the runs that count where a machine's runtime is not known.
@@ -182,9 +183,9 @@ def _taken_to_run(
     fastest = max(found[runtime].speed for runtime in set(facts.runtime[own]))
     taken: dict[str, Usage] = {}
     for runtime, usage_of in found.items():
-        told = runtime in set(facts.runtime[alike]) and usage_of.speed > fastest
+        stays = runtime in set(facts.runtime[alike]) and usage_of.speed > fastest
         runs = int((own & (facts.runtime == runtime)).sum())
-        taken[runtime] = usage_of if told else replace(usage_of, runs=runs)
+        taken[runtime] = usage_of if stays else replace(usage_of, runs=runs)
     return taken
 
 
@@ -207,7 +208,9 @@ def machines(evidence: Evidence, law: TimeLaw) -> dict[str, MachineRuns]:
         runtimes = sorted(set(facts.runtime[rows]))
         own = facts.take(np.flatnonzero(rows))
         speeds = {
-            name: speed_of(law, comparable(own, own.machine_class[0], name).take(np.arange(1)), {})
+            name: speed_of(
+                law, select_comparable(own, own.machine_class[0], name).take(np.arange(1)), {}
+            )
             for name in runtimes
         }
         found[machine] = MachineRuns(

@@ -170,7 +170,7 @@ def _unpacking_peak(row: Mapping[str, str]) -> float:
 
 
 @cache
-def _shipped(name: str) -> Platform | None:
+def _find_platform(name: str) -> Platform | None:
     try:
         return platform(name)
     except RooflineError:
@@ -180,7 +180,7 @@ def _shipped(name: str) -> Platform | None:
 def _machine(row: Mapping[str, str]) -> Platform | None:
     """Return the platform of a row's machine, by its key or by a name that is known for it."""
     name = row.get("key", "") or row.get("machine", "")
-    return _shipped(name) if name else None
+    return _find_platform(name) if name else None
 
 
 def label_of(row: Mapping[str, str]) -> str:

@@ -11,11 +11,11 @@ import numpy as np
 
 from roofline.model._expected_data import Parameters
 from roofline.validate.evidence.evidence import Evidence
-from roofline.validate.evidence.leaving import LeftOut
+from roofline.validate.evidence.leaving import Holdout
 from roofline.validate.evidence.measures import scores, summary
 from roofline.validate.evidence.page import page
 from roofline.validate.evidence.reported import REPORTED
-from roofline.validate.evidence.score import Scored, score
+from roofline.validate.evidence.score import Scoring, score
 from roofline.validate.evidence.scores import Provenance, Scores, VersionScores
 
 FIGURES = (0, 1, 3, 5)
@@ -61,7 +61,7 @@ def add_part(root: Path, name: str, part: Any) -> None:
         name: ``power``, ``ablations`` or ``graphs``.
         part: Rows, each a dictionary with the same keys.
     """
-    write_summary(root, cast("VersionScores", {**read_summary(root), name: _rounded(part)}))
+    write_summary(root, cast("VersionScores", {**read_summary(root), name: _round(part)}))
 
 
 UNLIKE = {"class": "by_class", "runtime": "by_runtime", "maker": "by_maker"}
@@ -69,24 +69,25 @@ UNLIKE = {"class": "by_class", "runtime": "by_runtime", "maker": "by_maker"}
 
 
 def version_scores(
-    evidence: Evidence, parameters: Parameters, left: Mapping[str, LeftOut]
+    evidence: Evidence, parameters: Parameters, holdouts: Mapping[str, Holdout]
 ) -> VersionScores:
     """Return every score of a version of the model, and of the bound beside it.
 
     Args:
         evidence: What it was fitted to.
         parameters: The version.
-        left: The evidence predicted without what is judged: by ``silicon``, ``family``, ``setting`` and each of
+        holdouts: The evidence predicted without what is judged: by ``silicon``, ``family``, ``setting`` and each of
             `UNLIKE`.
     """
     found = {
-        name: _rounded(summary(score(evidence, leave=name, left=left[name]))) for name in left
+        name: _round(summary(score(evidence, leave=name, holdout=holdouts[name])))
+        for name in holdouts
     }
     figures = {
-        str(count): _rounded(summary(_after(evidence, left["silicon"], count)).get("all"))
+        str(count): _round(summary(_after(evidence, holdouts["silicon"], count)).get("all"))
         for count in FIGURES
     }
-    bound = _rounded(summary(score(evidence, model="equation1")))
+    bound = _round(summary(score(evidence, model="equation1")))
     return {
         "version": parameters.version,
         "provenance": cast("Provenance", dict(parameters.provenance)),
@@ -102,30 +103,31 @@ def version_scores(
         },
         "figures": figures,
         "equation1": bound,
-        "origin": _rounded(by_origin(evidence, left["silicon"])),
+        "origin": _round(by_origin(evidence, holdouts["silicon"])),
     }
 
 
-def by_origin(evidence: Evidence, silicon: LeftOut) -> dict[str, Scores]:
+def by_origin(evidence: Evidence, silicon: Holdout) -> dict[str, Scores]:
     """Return the score on published tables and on reported runs, silicon left out, and the latter by class."""
-    scored = score(evidence, leave="silicon", left=silicon)
-    told, asked = evidence.source == REPORTED, scored.asked & np.isfinite(scored.predicted)
+    scored = score(evidence, leave="silicon", holdout=silicon)
+    reported, asked = evidence.source == REPORTED, scored.asked & np.isfinite(scored.predicted)
     classes = evidence.facts.machine_class
-    parts = {"published tables": ~told, "reported": told} | {
-        f"reported, {name}": told & (classes == name) for name in sorted(set(classes[told]))
+    parts = {"published tables": ~reported, "reported": reported} | {
+        f"reported, {name}": reported & (classes == name)
+        for name in sorted(set(classes[reported]))
     }
     return {
         name: scores(scored, rows & asked) for name, rows in parts.items() if (rows & asked).any()
     }
 
 
-def _after(evidence: Evidence, silicon: LeftOut, count: int) -> Scored:
-    return score(evidence, leave="silicon", left=silicon, figures=count)
+def _after(evidence: Evidence, silicon: Holdout, count: int) -> Scoring:
+    return score(evidence, leave="silicon", holdout=silicon, figures=count)
 
 
-def _rounded(value: Any) -> Any:
+def _round(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _rounded(entry) for name, entry in value.items()}  # pyright: ignore
+        return {name: _round(entry) for name, entry in value.items()}  # pyright: ignore
     if isinstance(value, list):
-        return [_rounded(entry) for entry in value]  # pyright: ignore
+        return [_round(entry) for entry in value]  # pyright: ignore
     return round(value, 4) if isinstance(value, float) else value

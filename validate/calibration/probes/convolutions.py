@@ -23,7 +23,7 @@ def convolutions() -> list[Probe]:
     """Return the probes of convolutions in floating point."""
     return [
         *_pairs(),
-        *_first(),
+        *_first_layer_probes(),
         *_depthwise(),
         *_grouped_probes(3, _GROUPED),
         *_unrolled_probes("unrolled", _UNROLLED),
@@ -88,7 +88,7 @@ def _pairs() -> Iterator[Probe]:
             yield _plane(f"conv {c1}-{c2} {kernel}x{kernel} at {size}", c1, size, step, copies)
 
 
-def _first() -> Iterator[Probe]:
+def _first_layer_probes() -> Iterator[Probe]:
     """Yield first layers, of few channels, and products that halve the plane."""
     for inner, outer, size, kernel, stride, copies in (
         (3, 64, 224, 7, 2, 3), (3, 32, 112, 3, 2, 8), (3, 16, 224, 3, 1, 4), (1, 32, 64, 3, 1, 10),

@@ -97,11 +97,11 @@ def _conversions() -> Iterator[Probe]:
     for channels, size, copies in (
         (32, 56, 3), (96, 56, 2), (192, 14, 6), (32, 112, 2), (960, 8, 5),
     ):  # fmt: skip
-        one = _static_convolution(channels, 3, channels)
+        convolve = _static_convolution(channels, 3, channels)
         shape, other = (1, channels, size, size), (1, channels, 2 * size, size // 2)
         about = {"channels": str(channels), "size": str(size), "bytes": "1", "views": "2"}
-        viewed = in_turn(in_turn(one, view_as(other)), in_turn(one, view_as(shape)))
-        for name, step in (("packed", in_turn(one, one)), ("unpacked", viewed)):
+        viewed = in_turn(in_turn(convolve, view_as(other)), in_turn(convolve, view_as(shape)))
+        for name, step in (("packed", in_turn(convolve, convolve)), ("unpacked", viewed)):
             yield Probe(
                 f"{name} integers {channels} at {size}", _quantized_chain(shape, step), copies, "QLinearConv",
                 "convert", {**about, "image": name},

@@ -22,7 +22,7 @@ from roofline.validate.calibration.probes.graph import (
 def moves() -> list[Probe]:
     """Return the probes of data movement, quantization steps and the smallest operator."""
     smallest = Probe("smallest operator", chain((1,), unary("Abs")), 60, "Abs", "overhead")
-    return [*_of_images(), *_reshaping_probes(), *_by_index(), *_quantizing(), smallest]
+    return [*_of_images(), *_reshaping_probes(), *_by_index(), *_quantization_probes(), smallest]
 
 
 def _of_images() -> Iterator[Probe]:
@@ -75,7 +75,7 @@ def _by_index() -> Iterator[Probe]:
             yield Probe(f"{op_type} {rows} of {into}", build, copies, op_type)
 
 
-def _quantizing() -> Iterator[Probe]:
+def _quantization_probes() -> Iterator[Probe]:
     for rows in (2, 64, 4096):
         shape = (rows, 64)
         for op_type, build in (

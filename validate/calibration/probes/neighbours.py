@@ -44,7 +44,7 @@ BETWEEN_ELEMENTS = 16 * 112 * 112
 
 def probes_between() -> list[Probe]:
     """Return convolutions with another operator between them: is it absorbed, and do channels stay packed?"""
-    one = convolution(16, 16, 1)
+    convolve = convolution(16, 16, 1)
     steps: dict[str, Step] = {
         "none": lambda _, value: value,
         "Abs": unary("Abs"),
@@ -65,18 +65,18 @@ def probes_between() -> list[Probe]:
     }  # fmt: skip
     found: list[Probe] = []
     for name, step in steps.items():
-        build = _copies_between(in_turn(one, step), second=name in ("Add.same", "Mul.same"))
+        build = _copies_between(in_turn(convolve, step), second=name in ("Add.same", "Mul.same"))
         found.append(
             Probe(f"between convolutions: {name}", build, 6, "Conv", "between", {"op": name})
         )
-    residual = _residual(one)
+    residual = _residual(convolve)
     found.append(
         Probe("between convolutions: residual", residual, 6, "Conv", "between", {"op": "residual"})
     )
     for name, join in (("joined", True), ("apart", False)):
         found.append(Probe(f"{name} convolutions", _joined_pairs(join=join), 10, "Conv", "joined"))
-    found.append(Probe("alone: Concat", branches(_JOINED, _joining), 10, "Concat", "joined"))
-    found += _probes_behind(one)
+    found.append(Probe("alone: Concat", branches(_JOINED, _join), 10, "Concat", "joined"))
+    found += _probes_behind(convolve)
     found.append(Probe("mixed operators", chain(TINY, _mix), 3, "Add", "mixed"))
     found += _passes()
     for width, times in _AMONG:
@@ -91,7 +91,7 @@ def probes_between() -> list[Probe]:
     return found
 
 
-def _probes_behind(one: Step) -> list[Probe]:
+def _probes_behind(convolve: Step) -> list[Probe]:
     """Return what may run on packed channels behind something that absorbs it not."""
     ones = [np.full(16, 1.0 + 0.01 * number, np.float32) for number in range(4)]
     steps: dict[str, Step] = {
@@ -104,7 +104,7 @@ def _probes_behind(one: Step) -> list[Probe]:
     }
     found: list[Probe] = []
     for name, step in steps.items():
-        build = chain(_BETWEEN, in_turn(in_turn(one, unary("Relu")), step), pool)
+        build = chain(_BETWEEN, in_turn(in_turn(convolve, unary("Relu")), step), pool)
         found.append(Probe(f"behind Relu: {name}", build, 6, "Conv", "behind", {"op": name}))
     return found
 
@@ -116,12 +116,12 @@ def conversions() -> list[Probe]:
         (64, 14, 12), (32, 56, 6), (128, 28, 6), (64, 112, 3), (24, 56, 6), (480, 20, 6), (96, 40, 5), (16, 160, 3),
         (512, 7, 12), (24, 320, 1),
     ):  # fmt: skip
-        one = convolution(channels, channels, 3, groups=channels)
+        convolve = convolution(channels, channels, 3, groups=channels)
         shape, about = (
             (1, channels, size, size),
             {"channels": str(channels), "size": str(size), "bytes": "4", "views": "1"},
         )
-        for name, step in (("packed", one), ("unpacked", in_turn(one, view_as(shape)))):
+        for name, step in (("packed", convolve), ("unpacked", in_turn(convolve, view_as(shape)))):
             builder = chain(shape, step, pool)
             found.append(
                 Probe(
@@ -149,14 +149,14 @@ def _copies_between(step: Step, *, second: bool, tail: bool = True) -> Callable[
     return build
 
 
-def _residual(one: Step) -> Callable[[int], bytes]:
+def _residual(convolve: Step) -> Callable[[int], bytes]:
     """Return a chain of sums with what was before two convolutions; all of it stands behind a first convolution."""
 
     def build(count: int) -> bytes:
         graph = Graph()
-        value = one(graph, graph.input(*_BETWEEN))
+        value = convolve(graph, graph.input(*_BETWEEN))
         for _ in range(count):
-            made = one(graph, one(graph, value))
+            made = convolve(graph, convolve(graph, value))
             value = graph.call("Relu", graph.call("Add", made, value))
         graph.output(pool(graph, value))
         return graph.model()
@@ -166,10 +166,10 @@ def _residual(one: Step) -> Callable[[int], bytes]:
 
 def _joined_pairs(*, join: bool) -> Callable[[int], bytes]:
     """Return pairs of convolutions whose results are joined, or not, and pooled."""
-    one = convolution(32, 32, 3, groups=32)
+    convolve = convolution(32, 32, 3, groups=32)
 
     def step(graph: Graph, value: str) -> str:
-        first, second = one(graph, value), one(graph, value)
+        first, second = convolve(graph, value), convolve(graph, value)
         if join:
             return pool(graph, graph.call("Concat", first, second, axis=1))
         return graph.call("Add", pool(graph, first), pool(graph, second))
@@ -183,12 +183,12 @@ def _passes() -> list[Probe]:
         "Abs": unary("Abs"), "Div": binary("Div", constant(value=1.5)), "Max": binary("Max", first_input),
         "Mul": binary("Mul", first_input), "MaxPool": unary("MaxPool", kernel_shape=[3, 3], pads=[1] * 4),
         "centred": lambda graph, value: graph.call("Sub", value, graph.call("ReduceMean", value, axes=[2, 3])),
-        "Concat": lambda graph, value: graph.call("Split", _joining(graph, value), axis=1, results=2),
+        "Concat": lambda graph, value: graph.call("Split", _join(graph, value), axis=1, results=2),
         "Pad": lambda graph, value: graph.call("MaxPool", pad(graph, value), kernel_shape=[3, 3]),
     }  # fmt: skip
     return [
         Probe(
-            f"convolutions with {name} at {size}", _followed((1, channels, size, size), step), 1,
+            f"convolutions with {name} at {size}", _follow((1, channels, size, size), step), 1,
             "Conv", "passes",
         )
         for channels, size in ((32, 28), (64, 56), (64, 112))
@@ -196,11 +196,11 @@ def _passes() -> list[Probe]:
     ]  # fmt: skip
 
 
-def _joining(graph: Graph, value: str) -> str:
+def _join(graph: Graph, value: str) -> str:
     return graph.call("Concat", value, value, axis=1)
 
 
-def _followed(shape: Sequence[int], step: Step) -> Callable[[int], bytes]:
+def _follow(shape: Sequence[int], step: Step) -> Callable[[int], bytes]:
     def build(count: int) -> bytes:
         graph = Graph()
         value = graph.input(*shape)
@@ -237,26 +237,26 @@ def _among(width: int, times: int) -> Callable[[int], bytes]:
         shorter = graph.call("Slice", value, *map(graph.store, ends), graph.store(ends[2]))
         return graph.call("Pad", shorter, graph.store(np.array([0, 0, 0, 1], np.int64)))
 
-    def turned(graph: Graph, value: str) -> str:
+    def turn(graph: Graph, value: str) -> str:
         column = graph.call("Transpose", value, perm=[1, 0])
         return graph.call("Reshape", column, graph.store(np.array([1, width], np.int64)))
 
-    def centred(graph: Graph, value: str) -> str:
+    def centre(graph: Graph, value: str) -> str:
         return graph.call("Sub", value, graph.call("ReduceMean", value, axes=[-1]))
 
     steps: tuple[Step, ...] = (
         unary("Sigmoid"), unary("Tanh"), _double, binary("Mul", first_input), clip, cut,
-        in_turn(unary("Abs"), unary("Sqrt")), centred, binary("Pow", constant(value=2.0)),
-        unary("Softmax", axis=-1), turned,
+        in_turn(unary("Abs"), unary("Sqrt")), centre, binary("Pow", constant(value=2.0)),
+        unary("Softmax", axis=-1), turn,
     )  # fmt: skip
 
     def build(count: int) -> bytes:
         graph = Graph()
         value = graph.input(1, width)
-        for one in steps * times:
+        for step in steps * times:
             value = graph.call("MatMul", value, graph.weight(width, width))
             if count > 1:
-                value = one(graph, value)
+                value = step(graph, value)
         graph.output(value)
         return graph.model()
 

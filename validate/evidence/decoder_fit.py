@@ -29,7 +29,7 @@ def fit_laws(table: Table) -> dict[str, FittedLaw]:
     for entry in leave_machines_out(table):
         rows, off = entry.rows, entry.off
         machines = np.array(rows.machines)
-        own = np.array(rows.joined(*INSTALLATION))
+        own = np.array(rows.join_columns(*INSTALLATION))
         alike = rows.together if table.many else None
         groups, counts = np.array(rows.groups), balance(machines.tolist())
         widths = {
@@ -74,7 +74,7 @@ def known_width(entry: MachineHoldout) -> float:
     """Return what is left of widths where a machine's runs by other sources than a run's own are known."""
     machines, sources = (
         np.array(entry.rows.machines),
-        np.array(entry.rows.joined("source", "host")),
+        np.array(entry.rows.join_columns("source", "host")),
     )
     before: list[float] = []
     after: list[float] = []
@@ -120,7 +120,7 @@ class MachineHoldout:
     @property
     def installations(self) -> list[str]:
         """The machine with its host and its software, of each run."""
-        return self.rows.joined(*SETUP)
+        return self.rows.join_columns(*SETUP)
 
 
 def leave_machines_out(table: Table) -> Iterator[MachineHoldout]:

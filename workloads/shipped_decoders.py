@@ -1,7 +1,7 @@
 """The decoders that are shipped, from a table of their sizes.
 
-Llama 3, Qwen3 (normalized queries and keys), SmolLM2 (Llama's architecture in sizes that any machine runs) and gpt-oss
-(mixtures of experts, biases, attention sinks, every second layer with a window).
+Llama, Mistral and SmolLM2 (one architecture), Qwen2.5 (biases), Qwen3 (normalized queries and keys), Gemma (windows,
+norms behind every part), Mixtral and gpt-oss (mixtures of experts; the latter with attention sinks and windows).
 """
 
 from __future__ import annotations

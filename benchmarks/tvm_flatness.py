@@ -7,6 +7,9 @@ on blocks with the tiles that the program's own search tries and then others dra
 of MetaSchedule. A curve is the sum of the best times so far, each as often as the network calls the kernel; a kernel's
 time is CPU time on one thread, so that other load counts little. A curve is flat where less than 2 % is gained over the
 last third of the trials. What was tried is kept kernel by kernel: a run that was ended goes on.
+
+The page has a table and a picture for each processor, between marks that name it as LLVM does
+(`<!-- flatness icelake-server -->`): those of others stay as they are.
 """
 
 from __future__ import annotations
@@ -86,6 +89,16 @@ def summary(network: str, algorithm: str, seeds: Mapping[str, Any]) -> Row:
         "own_trials": own,
         "own_above_best": [best_so_far(kernels, own) / best - 1.0 for kernels in curves],
     }
+
+
+def section(processor: str) -> str:
+    """Return the name of a processor's section of the page."""
+    return f"flatness {processor}"
+
+
+def picture(processor: str) -> str:
+    """Return the name of the file that a processor's figure is in."""
+    return f"tvm_flatness_{processor}.png"
 
 
 def markdown(rows: Sequence[Row], cpu: str, when: str) -> str:
@@ -216,7 +229,11 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     add("--seeds", nargs="+", type=int, default=[1, 2, 3])
     add("--trials", type=int, default=30, help="tries of each kernel")
     add("--folder", type=Path, default=cache_folder() / "tvm-flatness", help="what was tried")
-    add("--image", type=Path, help="the figure; left out, images/tvm_flatness.png beside PAGE")
+    add(
+        "--image",
+        type=Path,
+        help="the figure; left out, images/tvm_flatness_PROCESSOR.png beside PAGE",
+    )
     add("--csv", type=Path, metavar="FILE", help="write the summaries as CSV")
     return parser.parse_args(given)
 
@@ -226,9 +243,11 @@ def main() -> None:
     given = arguments()
     os.environ.setdefault("TVM_NUM_THREADS", "1")
     from roofline.validate.measuring.environment import describe
+    from roofline.validate.tvm import setup
 
+    processor = str(setup.local_target(setup.load_tvm(), 1).attrs["mcpu"])
     given.folder.mkdir(parents=True, exist_ok=True)
-    file = given.folder / "curves.json"
+    file = given.folder / f"curves-{processor}.json"
     for seed in given.seeds:
         for network in given.networks:
             for algorithm in given.algorithms:
@@ -256,10 +275,10 @@ def main() -> None:
         for seeds in algorithms.values()
         for seed in seeds.values()
     )
-    content = markdown(rows, describe({}, None, None).cpu, days[-1])
+    content = markdown(rows, f"{describe({}, None, None).cpu} (`{processor}`)", days[-1])
     publish(
-        given, "flatness", content, rows, lambda image: figure(document, image),
-        "tvm_flatness.png", "Best kernels so far against trials",
+        given, section(processor), content, rows, lambda image: figure(document, image),
+        picture(processor), "Best kernels so far against trials",
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -53,6 +54,18 @@ def test_one_seed_that_still_gains_is_enough_for_a_budget(script):
     assert "not flat: a budget" in script.markdown([row], "cpu", "today")
     few = script.summary("net", "direct", {"1": flat, "2": flat})
     assert "flat, but with 2 of 3 seeds" in script.markdown([few], "cpu", "today")
+
+
+def test_each_processor_has_its_own_table_and_picture(script):
+    page = (ROOT / "docs" / "tvm.md").read_text(encoding="utf-8")
+    processors = re.findall(r"^<!-- flatness (.+) -->$", page, re.MULTILINE)
+    assert processors
+    for processor in processors:
+        mark = script.section(processor)
+        content = page.split(f"<!-- {mark} -->\n")[1].split(f"<!-- /{mark} -->\n")[0]
+        assert f"(`{processor}`)" in content
+        assert f"images/{script.picture(processor)}" in content
+        assert (ROOT / "docs" / "images" / script.picture(processor)).is_file()
 
 
 def timed_by_size(function, candidates, target, workers):

@@ -2,7 +2,8 @@
 
 DLAS's scorecard in `docs/reproduction.md` follows.
 
-Run: python benchmarks/dlas_page.py STORE    (the store of `roofline campaign run dlas-tuned --store STORE`)
+Run: python benchmarks/dlas_page.py STORE    (the store of `roofline campaign run dlas-tuned --store STORE`, of
+                                              `dlas-imagenet` too)
 Run: python benchmarks/dlas_page.py          (the page and its pictures again, from the shipped tables)
 
 Any part of the campaign will do: what was not run stands there as planned. What `dlas_turns.py STORE` timed in turns is
@@ -12,7 +13,8 @@ in the page too.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from subprocess import PIPE
 
@@ -27,39 +29,43 @@ from roofline.validate.studies.dlas.figures import draw_measured
 from roofline.validate.studies.dlas.in_turns import shipped_sessions
 from roofline.validate.studies.dlas.page import regenerate
 from roofline.validate.studies.dlas.run_set import PageRuns, RunSet, shipped_elsewhere
-from roofline.validate.studies.dlas.runs import SHIPPED, shipped_csv, shipped_runs
-from roofline.validate.studies.dlas.verdict_tables import CAMPAIGN
+from roofline.validate.studies.dlas.runs import IMAGENET, SHIPPED, shipped_csv, shipped_runs
+from roofline.validate.studies.dlas.verdict_tables import CAMPAIGN, IMAGENET_CAMPAIGN
 
 ROOT = Path(__file__).parents[1]
-TABLE = ROOT / "validate" / "campaigns" / SHIPPED
+CAMPAIGNS = ROOT / "validate" / "campaigns"
+TABLES = {CAMPAIGN: CAMPAIGNS / SHIPPED, IMAGENET_CAMPAIGN: CAMPAIGNS / IMAGENET}
 PAGE = ROOT / "docs" / "dlas.md"
 IMAGES = ROOT / "docs" / "images"
 SCORES = ROOT / "docs" / "reproduction.md"
 
 
-def last_records(store: Path) -> tuple[Measurement, ...]:
-    """Return the campaign's records, the last attempt of each run."""
+def last_records(store: Path, campaign: str) -> tuple[Measurement, ...]:
+    """Return a campaign's records, the last attempt of each run."""
     if not store.is_file():
         raise OptionError(f"{store} does not exist")
     with reading(store) as kept:
-        found = state(load(CAMPAIGN), kept)
+        found = state(load(campaign), kept)
         counts = ", ".join(f"{count} {name}" for name, count in found.counts().items() if count)
-        sys.stdout.write(f"{store}: {counts}\n")
+        sys.stdout.write(f"{store}: {campaign}: {counts}\n")
         return found.records_in_order()
 
 
-def write(runs: Sequence[Measurement]) -> list[Path]:
-    """Write the table, the pictures and the page."""
-    TABLE.write_text(shipped_csv(runs), encoding="utf-8")
-    # What the page says is computed from the table as it is shipped.
-    here = RunSet(import_csv(TABLE.read_text(encoding="utf-8")), shipped_sessions())
-    shown = PageRuns(here, shipped_elsewhere())
+def write(runs: Mapping[str, Sequence[Measurement]]) -> list[Path]:
+    """Write the tables of the campaigns' runs, the pictures and the page."""
+    kept: dict[str, RunSet] = {}
+    for campaign, table in TABLES.items():
+        table.write_text(shipped_csv(runs[campaign]), encoding="utf-8")
+        # What the page says is computed from the tables as they are shipped.
+        kept[campaign] = RunSet(import_csv(table.read_text(encoding="utf-8")))
+    here = replace(kept[CAMPAIGN], sessions=shipped_sessions())
+    shown = PageRuns(here, shipped_elsewhere(), kept[IMAGENET_CAMPAIGN])
     pictures = draw_measured(here.alone, IMAGES)
     for left_over in set(IMAGES.glob("dlas_*.png")) - set(pictures):
         left_over.unlink()
     PAGE.write_text(regenerate(PAGE.read_text(encoding="utf-8"), shown), encoding="utf-8")
     SCORES.write_text(fill_scores(SCORES.read_text(encoding="utf-8")), encoding="utf-8")
-    return [TABLE, *pictures, PAGE, SCORES]
+    return [*TABLES.values(), *pictures, PAGE, SCORES]
 
 
 def fill_scores(page: str) -> str:
@@ -78,7 +84,10 @@ def fill_scores(page: str) -> str:
 def main() -> None:
     """Write everything and name what was written."""
     named = [Path(argument) for argument in sys.argv[1:]]
-    runs = last_records(named[0]) if named else shipped_runs()
+    runs = {
+        campaign: last_records(named[0], campaign) if named else shipped_runs(table.name)
+        for campaign, table in TABLES.items()
+    }
     for path in write(runs):
         sys.stdout.write(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1e3:.0f} kB\n")
 

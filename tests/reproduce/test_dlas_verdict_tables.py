@@ -25,8 +25,10 @@ from roofline.validate.studies.dlas.runs import ELSEWHERE, SHIPPED, shipped_runs
 from roofline.validate.studies.dlas.times import APART_S, MARGIN, TurnTimes, median_interval
 from roofline.validate.studies.dlas.verdict_tables import (
     CAMPAIGN,
+    IMAGENET_CAMPAIGN,
     PLANNED,
     comparison,
+    imagenet,
     observations,
     times,
 )
@@ -204,3 +206,20 @@ def test_sessions_since_the_rule_are_judged_in_pairs_and_those_before_by_interva
     assert "ratio 0.909 (0.909–0.909), 0.909 (0.909–0.909)" in observations(shown)
     early = comparison(page(runs, *(one for one in sessions if one.when < PAIRS_SINCE)))
     assert len(row(early, "IX").strip("| ").split(" | ")) == 4
+
+
+def test_networks_of_imagenets_size_have_a_section_and_decide_nothing_elsewhere():
+    points = load(IMAGENET_CAMPAIGN).points
+    large = [
+        replace(run, job=replace(run.job, network="resnet18"), turn=replace(run.turn, point=point.key))
+        for run, point in zip(
+            DENSE_VGG, (point for point in points if point.network == "resnet18"), strict=False
+        )
+        if run.turn is not None
+    ]  # fmt: skip
+    with_large = PageRuns(RunSet(DENSE_VGG), imagenet=RunSet(large))
+    assert comparison(with_large) == comparison(page(DENSE_VGG))
+    text = imagenet(with_large)
+    assert f"resnet18 {len(large)} of 18" in text
+    assert "VII, spatial pack is the best dense algorithm" in text
+    assert imagenet(page(DENSE_VGG)).count(PLANNED) > len(points)

@@ -20,7 +20,13 @@ from roofline.validate.records.tuning import Tuning
 from roofline.validate.studies.dlas.figures import LEAST_MB, measured_figures, representative
 from roofline.validate.studies.dlas.run_set import PageRuns
 from roofline.validate.studies.dlas.runs import compared_configurations, printed_range
-from roofline.validate.studies.dlas.verdict_tables import CAMPAIGN, comparison, observations, times
+from roofline.validate.studies.dlas.verdict_tables import (
+    CAMPAIGN,
+    comparison,
+    imagenet,
+    observations,
+    times,
+)
 
 _SECTION = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -251,6 +257,7 @@ SECTIONS: Mapping[str, Callable[[PageRuns], str]] = MappingProxyType(
         "verdicts": comparison,
         "observations": observations,
         "times": times,
+        "imagenet": imagenet,
         "speedups": _speedups,
         "threads": _threads,
         "tuning": _tuning,

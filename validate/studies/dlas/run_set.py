@@ -18,6 +18,7 @@ from roofline.validate.studies.dlas.in_turns import (
 )
 from roofline.validate.studies.dlas.runs import (
     ELSEWHERE,
+    IMAGENET,
     SHIPPED,
     compared_configurations,
     shipped_runs,
@@ -70,6 +71,8 @@ class PageRuns:
     """Runs of the machine that the page is about."""
     elsewhere: RunSet = RunSet(())
     """Runs of another machine, for comparison."""
+    imagenet: RunSet = RunSet(())
+    """Runs of networks of ImageNet's size, on the machine that the page is about."""
 
 
 def shipped_elsewhere() -> RunSet:
@@ -79,4 +82,8 @@ def shipped_elsewhere() -> RunSet:
 
 def shipped_page_runs() -> PageRuns:
     """Return all runs that come with the program."""
-    return PageRuns(RunSet(shipped_runs(SHIPPED), shipped_sessions(TURNS)), shipped_elsewhere())
+    return PageRuns(
+        RunSet(shipped_runs(SHIPPED), shipped_sessions(TURNS)),
+        shipped_elsewhere(),
+        RunSet(shipped_runs(IMAGENET)),
+    )

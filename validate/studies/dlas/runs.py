@@ -25,6 +25,9 @@ SHIPPED = "dlas-tuned.results.csv"
 ELSEWHERE = "dlas-tuned.ice-lake.results.csv"
 """The table of runs of the same campaign on another machine."""
 
+IMAGENET = "dlas-imagenet.results.csv"
+"""The table of the runs of networks of ImageNet's size, on the machine of those that decide."""
+
 _ALGORITHMS = ("direct", "gemm", "spatial_pack", "winograd", "blocked", "best")
 """In the order shown: the paper's, then those of this program."""
 
@@ -34,7 +37,7 @@ _LONGEST = 8
 
 @cache
 def shipped_runs(table: str = SHIPPED) -> tuple[Measurement, ...]:
-    """Return the runs of the campaign ``dlas-tuned`` that come with the program: those that decide, or a table's.
+    """Return the runs that come with the program: those of ``dlas-tuned`` that decide, or a table's; none without it.
 
     Example:
         >>> {run.job.network for run in shipped_runs()} >= {"resnet18_cifar10"}
@@ -43,7 +46,7 @@ def shipped_runs(table: str = SHIPPED) -> tuple[Measurement, ...]:
     from roofline.validate.records.files import import_csv
 
     place = files("roofline.validate").joinpath("campaigns", table)
-    return tuple(import_csv(place.read_text(encoding="utf-8")))
+    return tuple(import_csv(place.read_text(encoding="utf-8"))) if place.is_file() else ()
 
 
 def shipped_csv(runs: Iterable[Measurement]) -> str:

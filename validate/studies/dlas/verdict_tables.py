@@ -19,6 +19,9 @@ from roofline.validate.studies.dlas.verdicts import Verdict, verdicts
 CAMPAIGN = "dlas-tuned"
 """The campaign that the page is about."""
 
+IMAGENET_CAMPAIGN = "dlas-imagenet"
+"""The campaign of networks of ImageNet's size."""
+
 PLANNED = "planned"
 """What stands in a cell that no run was made of."""
 
@@ -73,14 +76,31 @@ def observations(shown: PageRuns) -> str:
 def times(shown: PageRuns) -> str:
     """Return the time of every cell of the campaign, alone and in turns."""
     campaign = load(CAMPAIGN)
-    title = "Milliseconds, and between which they lie; `*` marks a disturbed run"
-    failed = {run.turn.point for run in shown.here.runs if run.turn is not None and not run.ok}
-    missing = {point.key: FAILED if point.key in failed else PLANNED for point in campaign.points}
-    parts = [_cells(title, shown.here.alone, campaign, missing)]
+    parts = [_cells_alone(shown.here, campaign)]
     if shown.here.sessions:
-        untimed = dict.fromkeys(missing, "–")
+        untimed = {point.key: "–" for point in campaign.points}
         parts.append(_cells("The same in turns", shown.here.in_turns, campaign, untimed))
     return "\n\n".join(parts)
+
+
+def imagenet(shown: PageRuns) -> str:
+    """Return what is done of the campaign of ImageNet's networks, their times, and the cases that they make."""
+    one, campaign = shown.imagenet, load(IMAGENET_CAMPAIGN)
+    parts = [_progress(one, campaign), _cells_alone(one, campaign)]
+    parts += [
+        _cases(f"{name}, {found.claim}: {found.verdict}, {found.counts}", found)
+        for name, found in _judge(one)[_ALONE].items()
+        if found.cases
+    ]
+    return "\n\n".join(parts)
+
+
+def _cells_alone(one: RunSet, campaign: Campaign) -> str:
+    """Return the time of every cell of a campaign, each timed by itself."""
+    title = "Milliseconds, and between which they lie; `*` marks a disturbed run"
+    failed = {run.turn.point for run in one.runs if run.turn is not None and not run.ok}
+    missing = {point.key: FAILED if point.key in failed else PLANNED for point in campaign.points}
+    return _cells(title, one.alone, campaign, missing)
 
 
 def _judge(one: RunSet) -> dict[str, Verdicts]:

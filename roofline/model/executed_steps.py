@@ -45,6 +45,8 @@ _PACKED_FORMS = (
     "conv.few",
 )
 _READS_PLAIN = ("conv.first", "conv.few")
+_WHOLE_VECTORS = frozenset({"AveragePool", "Concat", "GlobalAveragePool", "MaxPool"})
+"""Operators on packed channels that take no channels which only fill up a vector."""
 _SMALL = 4096
 """Elements up to which an operand beside an image is no image itself."""
 
@@ -351,17 +353,22 @@ def _layout(
 
 
 def _stays(layer: Layer, kind: str, profile: Profile) -> bool:
-    if layer.op_type in ("GlobalAveragePool", "Identity", "Dropout"):
+    if layer.op_type in ("Identity", "Dropout"):
         return True
+    if layer.op_type in _WHOLE_VECTORS and not _fills_vectors(layer, profile.lanes):
+        return False
     if layer.op_type == "Concat":
-        return (
-            "Concat" in profile.packed
-            and int(layer.attributes.get("axis", 1)) in (1, -3)
-            and all(
-                tensor.shape is not None
-                and len(tensor.shape) == 4
-                and (tensor.shape[1] or 1) % profile.lanes == 0
-                for tensor in layer.inputs
-            )
-        )
-    return layer.op_type in profile.packed or form(kind) in profile.packed
+        return "Concat" in profile.packed and int(layer.attributes.get("axis", 1)) in (1, -3)
+    return (
+        layer.op_type == "GlobalAveragePool"
+        or layer.op_type in profile.packed
+        or form(kind) in profile.packed
+    )
+
+
+def _fills_vectors(layer: Layer, lanes: int) -> bool:
+    """Return whether the channels of all images that a layer reads fill whole vectors."""
+    return all(
+        tensor.shape is not None and len(tensor.shape) == 4 and (tensor.shape[1] or 1) % lanes == 0
+        for tensor in layer.inputs
+    )

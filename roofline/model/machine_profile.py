@@ -109,6 +109,8 @@ class Profile:
     among: tuple[tuple[float, float], ...] = ()
     """Bytes that an operator passes over, and the seconds that each takes more where it stands among products: these
     take the caches in which it would find its values among its own."""
+    view_s: float = 0.0
+    """Seconds of a view among operators; 0 where none was measured: then as the smallest layer among others."""
     corrections: Mapping[str, float] = field(default_factory=dict[str, float])
     """Factors of seconds by class of work, from networks that were measured."""
     spread: float = 1.0
@@ -195,6 +197,10 @@ class Profile:
         places = [math.log(held) for held, _ in self.switches]
         seconds = [own for _, own in self.switches]
         return np.interp(np.log(np.maximum(working_sets, 1)), places, seconds)
+
+    def views_s(self, switches: Floats) -> Floats:
+        """Return the seconds of a view, where a layer takes so much more among layers of other kinds."""
+        return np.full(len(switches), self.view_s) if self.view_s else self.layer_s + switches
 
     def estimate(self, work: Work, working_set: int) -> Estimate:
         """Return the time of some work.

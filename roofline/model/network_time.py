@@ -97,9 +97,10 @@ def calibrated_time(
     if steps is None:
         return None
     working_set = np.asarray([round(_working_set(workload, np.asarray([batches]))[0])], np.float64)
-    switch_s = float(profile.switches_s(working_set)[0])
+    switches = profile.switches_s(working_set)
+    switch_s, view_s = float(switches[0]), float(profile.views_s(switches)[0])
     found = [
-        LayerTime(step.layer, "view", _fixed_estimate((profile.layer_s + switch_s) * step.repeats)) if step.work is None
+        LayerTime(step.layer, "view", _fixed_estimate(view_s * step.repeats)) if step.work is None
         else _time_layer(
             step, batches, profile, working_set, switch_s
         )
@@ -186,7 +187,7 @@ def _group_times(
     apart: dict[str, Floats] = defaultdict(lambda: none)
     for step in steps:
         if step.work is None:
-            own = (profile.layer_s + switch) * step.repeats
+            own = profile.views_s(switch) * step.repeats
             kind, deviation, fixed, held = "view", _VIEW_DEVIATION, own, none > 0
             kept = _OWN
         else:

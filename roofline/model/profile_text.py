@@ -13,10 +13,11 @@ from roofline.number_format import plural
 from roofline.spec.profiles import Profile as Entry
 
 _PEAK = "peak "
-_MEMORY, _RUN, _LAYER, _SWITCH, _AMONG = (
+_MEMORY, _RUN, _LAYER, _VIEW, _SWITCH, _AMONG = (
     "memory",
     "run",
     "layer",
+    "view",
     "switch at ",
     "pass over ",
 )
@@ -64,6 +65,8 @@ def as_entry(
         figures[f"{_SWITCH}{held:.0f} B"] = measured_quantity(seconds, 1e-6, "us", source)
     for held, pace in profile.among:
         figures[f"{_AMONG}{held:.0f} B"] = measured_quantity(pace * held, 1e-6, "us", source)
+    if profile.view_s:
+        figures[_VIEW] = measured_quantity(profile.view_s, 1e-6, "us", source)
     traits = {
         "absorbed": sorted(profile.absorbed),
         "after_product": sorted(profile.after_product),
@@ -147,6 +150,7 @@ def from_entry(entry: Entry, platform: str) -> Profile:
         streams=tuple((sample.at[0], sample.utilisation * figures[_MEMORY]) for sample in streams),
         switches=_by_bytes(figures, _SWITCH),
         among=tuple((held, more / held) for held, more in _by_bytes(figures, _AMONG)),
+        view_s=figures.get(_VIEW, 0.0),
         corrections=dict(entry.corrections),
         spread=entry.spread or 1.0,
         processor=entry.processor or "",

@@ -18,6 +18,7 @@ from roofline.validate.calibration.calibrate import Roofs
 from roofline.validate.calibration.groups import (
     passes_among_convolutions,
     switch_costs,
+    view_seconds,
     with_groups,
 )
 from roofline.validate.calibration.measured_probe import MeasuredProbe
@@ -49,7 +50,11 @@ def fit_profile(times: Times, roofs: Roofs, processor: str, *, padding: bool = T
         bandwidth=roofs.memory, run_s=max(smallest.one_s - layer_s, 1e-6), layer_s=layer_s,
         lanes=channels_together(measured) if padding else 1, samples={}, processor=processor,
     )  # fmt: skip
-    bare = replace(bare, streams=weight_rates(measured, bare))
+    bare = replace(
+        bare,
+        streams=weight_rates(measured, bare),
+        view_s=view_seconds(measured, layer_s),
+    )
     samples = samples_by_kind(measured, bare)
     for kind, width in (("layout.convert", 4), ("layout.convert_integers", 1)):
         converted = conversion_samples(measured, times, bare, width)

@@ -21,6 +21,8 @@ _AFTER = {"MatMul": "product", "Gemm": "Gemm"}
 """Products behind which something else stands, and what their probes are called."""
 _AS_ONE = 0.75
 """Share of its parts' time up to which a group of operators runs as one."""
+_VIEWS = 3
+"""Views, and as many operators, of one copy of the probe that holds views."""
 _NO_PACE = 1e-15
 """Seconds of a byte that are none."""
 _WITHOUT_WEIGHTS = 1 << 14
@@ -70,6 +72,14 @@ def passes_among_convolutions(
         held = 2.0 * max(layer.output_bytes for layer in entry.one.layers)
         found[held].append(more / passed)
     return tuple((held, max(float(np.median(found[held])), _NO_PACE)) for held in sorted(found))
+
+
+def view_seconds(entries: Sequence[MeasuredProbe], layer_s: float) -> float:
+    """Return the seconds of a view among operators that take so long; 0 where no probe holds views."""
+    found = [
+        entry.times.copy_s / _VIEWS - layer_s for entry in entries if entry.probe.role == "views"
+    ]
+    return max(found[0], 0.1 * layer_s) if found else 0.0
 
 
 def _small_s(workload: Workload, known: Profile, aside: str) -> float:

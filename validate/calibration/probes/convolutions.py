@@ -74,7 +74,8 @@ def _pairs() -> Iterator[Probe]:
         (1, (
             (16, 64, 112, 4), (64, 64, 56, 8), (64, 256, 56, 3), (128, 512, 28, 3), (256, 1024, 14, 3),
             (512, 2048, 7, 3), (96, 24, 28, 8), (32, 32, 14, 16), (256, 256, 28, 5), (1024, 1024, 7, 4),
-            (128, 128, 4, 10), (40, 240, 20, 6), (512, 512, 1, 12), (128, 32, 1, 20),
+            (128, 128, 4, 10), (40, 240, 20, 6), (512, 512, 1, 12), (128, 32, 1, 20), (16, 16, 320, 8),
+            (128, 16, 160, 3), (32, 48, 160, 3),
         )),
         (5, ((64, 64, 28, 3),)),
         (7, ((16, 16, 40, 5),)),
@@ -89,14 +90,17 @@ def _pairs() -> Iterator[Probe]:
 
 
 def _first_layer_probes() -> Iterator[Probe]:
-    """Yield first layers, of few channels, and products that halve the plane."""
+    """Yield first layers, of few channels, up to results beyond the caches, and products that halve the plane."""
     for inner, outer, size, kernel, stride, copies in (
         (3, 64, 224, 7, 2, 3), (3, 32, 112, 3, 2, 8), (3, 16, 224, 3, 1, 4), (1, 32, 64, 3, 1, 10),
         (3, 64, 64, 3, 1, 6), (1, 64, 128, 5, 1, 5), (1, 64, 256, 3, 1, 2),
+        (3, 32, 640, 3, 2, 2), (3, 64, 320, 3, 1, 1), (1, 64, 512, 3, 1, 1), (3, 16, 640, 3, 2, 2),
+        (1, 16, 768, 3, 2, 2),
     ):  # fmt: skip
         step = in_turn(convolution(inner, outer, kernel, stride=stride), pick(size // stride))
         name = f"first {inner}-{outer} {kernel}x{kernel}/{stride} at {size}"
-        yield Probe(name, branches((1, inner, size, size), step, kept=True), copies, "Conv")
+        # Images of some size come from where the end of the run before has left them: each copy has its own.
+        yield Probe(name, branches((1, inner, size, size), step), copies, "Conv")
     for inner, outer, size, copies in ((64, 128, 56, 5), (256, 512, 28, 4)):
         step = in_turn(convolution(inner, outer, 1, stride=2), pick(size // 2))
         name = f"1x1/2 {inner}-{outer} at {size}"
@@ -108,6 +112,7 @@ def _depthwise() -> Iterator[Probe]:
     for channels, size, kernel, copies in (
         (64, 112, 3, 5), (128, 56, 3, 6), (512, 14, 3, 10), (256, 28, 3, 8), (1024, 7, 3, 10), (96, 28, 5, 8),
         (240, 14, 5, 10), (64, 28, 7, 6), (128, 14, 9, 5), (32, 40, 11, 4),
+        (16, 320, 3, 8), (32, 160, 3, 6), (48, 192, 3, 6), (128, 100, 5, 4),
         (30, 56, 3, 5), (122, 28, 3, 5), (58, 14, 5, 6), (30, 14, 3, 10), (18, 80, 5, 3), (30, 40, 7, 3),
     ):  # fmt: skip
         step = convolution(channels, channels, kernel, groups=channels)
@@ -161,6 +166,7 @@ def _oblong() -> Iterator[Probe]:
     """Yield convolutions whose kernels are no squares."""
     for channels, size, kernel, width, copies in (
         (8, 64, 3, 39, 3), (8, 128, 3, 25, 2), (32, 40, 3, 15, 2), (64, 14, 9, 9, 2), (16, 64, 1, 9, 4),
+        (24, 72, 1, 3, 5), (48, 32, 3, 1, 8), (96, 16, 1, 3, 8),
     ):  # fmt: skip
         step = convolution(channels, channels, kernel, width=width)
         name = f"conv {channels} {kernel}x{width} at {size}"

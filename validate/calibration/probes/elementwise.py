@@ -55,7 +55,7 @@ def elementwise() -> list[Probe]:
 def _of(
     op_type: str, shape: Shape, build: Callable[[int], bytes], count: int, *, name: str = ""
 ) -> Probe:
-    copies = {TINY: 24, _HUGE: 2, _MIDDLE: min(count, 3)}.get(shape, count)
+    copies = {TINY: 24, _HUGE: 4, _MIDDLE: min(count, 3)}.get(shape, count)
     return Probe(f"{name or op_type} of {np.prod(shape)}", build, copies, op_type)
 
 

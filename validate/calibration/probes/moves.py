@@ -18,6 +18,9 @@ from roofline.validate.calibration.probes.graph import (
     unary,
 )
 
+_WIDTH = 64
+"""Values of a row that is gathered or scattered, where nothing else is said."""
+
 
 def moves() -> list[Probe]:
     """Return the probes of data movement, quantization steps and the smallest operator."""
@@ -55,6 +58,7 @@ def _reshaping_probes() -> Iterator[Probe]:
         ("Resize nearest by 4", "Resize", (1, 24, 40, 40), _resize("nearest", 4), 3),
         ("Tile", "Tile", (1, 64, 28, 28), _with_sizes("Tile", 1, 1, 2, 2), 4),
         ("Expand", "Expand", (1, 64, 1, 1), _with_sizes("Expand", 1, 64, 56, 56), 5),
+        ("Expand of short runs", "Expand", (4096, 1), _with_sizes("Expand", 4096, 96), 4),
         ("DepthToSpace", "DepthToSpace", (1, 64, 56, 56), unary("DepthToSpace", blocksize=2), 4),
     ):  # fmt: skip
         yield Probe(name, branches(shape, step), copies, of)
@@ -65,14 +69,17 @@ def _by_index() -> Iterator[Probe]:
     for rows, copies in ((1, 8), (16, 8), (512, 8), (8192, 3)):
         gathered = branches((4096, 64), _gather(rows), kept=True)
         yield Probe(f"Gather {rows}", gathered, copies, "Gather")
-    for rows, into, copies in ((64, 64, 8), (1024, 256, 4), (8192, 600, 2)):
+    for rows, into, width, copies in (
+        (64, 64, 64, 8), (1024, 256, 64, 4), (8192, 600, 64, 2), (8192, 600, 256, 1),
+    ):  # fmt: skip
         for op_type, step in (
-            ("GatherElements", _gather_elements(rows, into)),
-            ("ScatterElements", _scatter("ScatterElements", rows, into)),
-            ("ScatterND", _scatter("ScatterND", rows, into)),
+            ("GatherElements", _gather_elements(rows, into, width)),
+            ("ScatterElements", _scatter("ScatterElements", rows, into, width)),
+            ("ScatterND", _scatter("ScatterND", rows, into, width)),
         ):
-            build = branches((into, 64), step, kept=True)
-            yield Probe(f"{op_type} {rows} of {into}", build, copies, op_type)
+            build = branches((into, width), step, kept=True)
+            wide = "" if width == _WIDTH else f" by {width}"
+            yield Probe(f"{op_type} {rows} of {into}{wide}", build, copies, op_type)
 
 
 def _quantization_probes() -> Iterator[Probe]:
@@ -129,20 +136,20 @@ def _gather(rows: int) -> Step:
     )
 
 
-def _gather_elements(rows: int, of: int) -> Step:
-    places = np.repeat((np.arange(rows) * 7 % of)[:, None], 64, axis=1)
+def _gather_elements(rows: int, of: int, width: int) -> Step:
+    places = np.repeat((np.arange(rows) * 7 % of)[:, None], width, axis=1)
     return lambda graph, value: graph.call("GatherElements", value, graph.store(places), axis=0)
 
 
-def _scatter(op_type: str, rows: int, into: int) -> Step:
-    """Return a step that adds rows of 64 values to those of the operand."""
+def _scatter(op_type: str, rows: int, into: int, width: int) -> Step:
+    """Return a step that adds rows of so many values to those of the operand."""
     places = (np.arange(rows) * 7 % into)[:, None]
     more: dict[str, Any] = {"reduction": "add"}
     if op_type == "ScatterElements":
-        places, more = np.repeat(places, 64, axis=1), {**more, "axis": 0}
+        places, more = np.repeat(places, width, axis=1), {**more, "axis": 0}
 
     def step(graph: Graph, value: str) -> str:
-        added = graph.input(rows, 64)
+        added = graph.input(rows, width)
         return graph.call(op_type, value, graph.store(places), added, **more)
 
     return step

@@ -78,6 +78,7 @@ def probes_between() -> list[Probe]:
     found.append(Probe("alone: Concat", branches(_JOINED, _join), 10, "Concat", "joined"))
     found += _probes_behind(convolve)
     found.append(Probe("mixed operators", chain(TINY, _mix), 3, "Add", "mixed"))
+    found.append(Probe("views among operators", chain(TINY, _viewed), 12, "Abs", "views"))
     found += _passes()
     for width, times in _AMONG:
         name = f"operators among products {width} x{times}"
@@ -114,7 +115,7 @@ def conversions() -> list[Probe]:
     found: list[Probe] = []
     for channels, size, copies in (
         (64, 14, 12), (32, 56, 6), (128, 28, 6), (64, 112, 3), (24, 56, 6), (480, 20, 6), (96, 40, 5), (16, 160, 3),
-        (512, 7, 12), (24, 320, 1),
+        (512, 7, 12), (24, 320, 3), (256, 56, 3), (48, 224, 3), (96, 80, 3), (336, 20, 5), (192, 28, 5),
     ):  # fmt: skip
         convolve = convolution(channels, channels, 3, groups=channels)
         shape, about = (
@@ -261,6 +262,14 @@ def _among(width: int, times: int) -> Callable[[int], bytes]:
         return graph.model()
 
     return build
+
+
+def _viewed(graph: Graph, value: str) -> str:
+    """Add three operators, each behind another view of 128 elements."""
+    ends = graph.store(np.array([0], np.int64))
+    value = graph.call("Abs", graph.call("Unsqueeze", value, ends))
+    value = graph.call("Abs", graph.call("Squeeze", value, ends))
+    return graph.call("Abs", view_as(TINY)(graph, value))
 
 
 def _cut(graph: Graph, value: str) -> str:

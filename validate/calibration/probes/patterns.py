@@ -24,9 +24,9 @@ from roofline.validate.calibration.probes.integers import (
     softmax_chain,
 )
 
-_ROWS = (128, 1024)
+_ROWS = (128, 1024, 4096)
 _WIDTH = 768
-"""Of the values that a pattern of operators works on: inside the nearest caches, and beyond."""
+"""Of the values that a pattern of operators works on: inside the nearest caches, beyond them, and in memory."""
 _LARGE = 1 << 17
 """Elements from which a group runs long enough with fewer copies."""
 
@@ -82,7 +82,7 @@ def patterns() -> list[Probe]:
         Probe(
             f"pattern {name}" + (f" at {rows}" if rows != _ROWS[0] else ""),
             chain((1, rows, _WIDTH), step),
-            4 if rows == _ROWS[0] else 2,
+            4,
             name,
             "pattern",
             {"op": name, "elements": str(rows * _WIDTH)},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,7 +78,40 @@ def _pools() -> Iterator[Probe]:
         (1, 64, 224, 224), unary("MaxPool", kernel_shape=[2, 2], pads=[0, 0, 1, 1]), pool
     )
     yield Probe("MaxPool 2x2 of 64 at 224", large, 2, "MaxPool")
+    yield from _halving_pools()
     name = "GlobalAveragePool"
     for channels, size in ((64, 56), (512, 7)):
         build = branches((1, channels, size, size), pool)
         yield Probe(f"{name} of {channels} at {size}", build, 6, name)
+
+
+def _halving_pools() -> Iterator[Probe]:
+    """Yield pools of planes beyond the caches, of wide windows, and of channels that fill no vector."""
+    for op_type, channels, size, window, stride, copies in (
+        ("MaxPool", 64, 320, 2, 2, 3), ("MaxPool", 32, 256, 2, 2, 3), ("MaxPool", 512, 40, 2, 2, 3),
+        ("MaxPool", 192, 13, 5, 1, 6), ("MaxPool", 24, 160, 3, 1, 4), ("AveragePool", 136, 28, 3, 2, 6),
+        ("AveragePool", 24, 56, 3, 2, 6), ("AveragePool", 256, 28, 3, 1, 6),
+    ):  # fmt: skip
+        build = _pools_of_one(op_type, (1, channels, size, size), window, stride)
+        name = f"{op_type} {window}x{window}/{stride} of {channels} at {size}"
+        yield Probe(name, build, copies, op_type)
+
+
+def _pools_of_one(
+    op_type: str, shape: Sequence[int], window: int, stride: int
+) -> Callable[[int], bytes]:
+    """Return a builder of pools of one image, which differ in where they pad: equal ones would be run as one."""
+
+    def build(count: int) -> bytes:
+        graph = Graph()
+        value = graph.input(*shape)
+        for number in range(count):
+            top, left = divmod(number, window)
+            pads = [top, left, window - 1 - top, window - 1 - left]
+            made = graph.call(
+                op_type, value, kernel_shape=[window] * 2, pads=pads, strides=[stride] * 2
+            )
+            graph.output(pool(graph, made))
+        return graph.model()
+
+    return build

@@ -277,6 +277,34 @@ def test_channels_are_rearranged_where_packed_kernels_meet_others():
     assert conversions(packed=frozenset({"Tanh"})) == 1
 
 
+@pytest.mark.parametrize(("channels", "count"), [(64, 1), (24, 3)])
+def test_a_pool_unpacks_channels_that_only_fill_up_a_vector(channels, count):
+    pool = helper.make_node(
+        "MaxPool", ["y"], ["z"], name="pool", kernel_shape=[3, 3], pads=[1] * 4
+    )
+    net = network(
+        conv(), pool, conv("z", "out", "second"), shape=(1, channels, 28, 28), channels=channels
+    )
+    samples = {**profile().samples, "layout.convert": (Sample((64, 784), 0.5),)}
+    time = calibrated_time(net, profile(samples, packed=frozenset({"MaxPool"})))
+    assert time is not None
+    # In at the front; out for the pool and in again behind it.
+    assert sum(layer.kind == "layout.convert" for layer in time.layers) == count
+
+
+def test_a_view_takes_what_was_measured_of_one_whatever_stands_around_it():
+    flat = helper.make_node("Flatten", ["x"], ["y"], name="flat")
+    switches = ((1e4, 5e-6),)
+
+    def view(**more: object) -> float:
+        time = calibrated_time(network(flat), profile(switches=switches, **more))
+        assert time is not None
+        return time.layers[0].estimate.seconds
+
+    assert view() == pytest.approx(LAYER_S + 5e-6)
+    assert view(view_s=2e-6) == pytest.approx(2e-6)
+
+
 def test_a_batch_multiplies_the_work_and_not_the_weights():
     net = network(conv())
     one, eight = calibrated_time(net, profile()), calibrated_time(net, profile(), 8)
@@ -444,8 +472,11 @@ def test_a_pass_over_values_takes_more_among_products_and_a_product_does_not():
 
 
 def test_what_stands_beside_others_is_read_back_from_a_file():
-    given = profile(switches=((1e4, 1e-6), (1e6, 3e-6)), among=((2e5, 1e-15), (2e6, 2.5e-11)))
+    given = profile(
+        switches=((1e4, 1e-6), (1e6, 3e-6)), among=((2e5, 1e-15), (2e6, 2.5e-11)), view_s=4e-7
+    )
     found = from_entry(Entry.model_validate(entry(given)), "here")
+    assert found.view_s == pytest.approx(4e-7)
     for read, kept in ((found.switches, given.switches), (found.among, given.among)):
         assert np.array(read) == pytest.approx(np.array(kept))
 

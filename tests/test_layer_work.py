@@ -115,8 +115,12 @@ CASES: Mapping[str, tuple[tuple[object, ...], Mapping[str, object], str, tuple[f
     "mean of all": (("ReduceMean", [(2, 3, 8)]), {"keepdims": 0}, "reduction.Reduce.inner", (48, 48)),
     "greatest": (("ArgMax", [(2, 3, 8)]), {"axis": 2}, "reduction.ArgMax.inner", (48, 8)),
     # channels, positions of all items, taps
-    "pool": (("MaxPool", [(2, 8, 6, 4)]), {"kernel_shape": [2, 2], "strides": [2, 2]}, "pool.max", (8, 2 * 3 * 2, 4)),
-    "average": (("AveragePool", [(2, 8, 6, 6)]), {"kernel_shape": [3, 3]}, "pool.average", (8, 2 * 4 * 4, 9)),
+    "pool": (("MaxPool", [(2, 16, 6, 4)]), {"kernel_shape": [2, 2], "strides": [2, 2]}, "pool.max", (16, 2 * 3 * 2, 4)),
+    "pool of channels that fill no vector": (
+        ("MaxPool", [(2, 24, 6, 4)]), {"kernel_shape": [2, 2]}, "pool.max_unaligned", (24, 2 * 5 * 3, 4),
+    ),
+    "pool along a line": (("MaxPool", [(2, 16, 6)]), {"kernel_shape": [2]}, "pool.max_unaligned", (16, 2 * 5, 2)),
+    "average": (("AveragePool", [(2, 8, 6, 6)]), {"kernel_shape": [3, 3]}, "pool.average_unaligned", (8, 2 * 4 * 4, 9)),
     "global": (("GlobalAveragePool", [(2, 8, 5, 7)]), {}, "pool.global", (8, 2 * 35, 1)),
     # elements, and how many of them lie together
     "rows": (("Transpose", [(2, 3, 4, 5)]), {"perm": [0, 2, 1, 3]}, "move.Transpose.rows", (120, 5)),

@@ -16,7 +16,9 @@ from roofline.model._layer_shapes import (
     shape_of,
     text_attribute,
 )
+from roofline.model.work import WIDEST
 
+_IMAGE_AXES = 4
 _UNARY_NAMES = frozenset(
     {
         "Relu", "Clip", "Sigmoid", "Tanh", "Exp", "Log", "Sqrt", "Erf", "Gelu", "FastGelu", "QuickGelu", "BiasGelu",
@@ -131,6 +133,7 @@ def _pooling_work(layer: Layer) -> WorkShape | None:
         return WorkShape("pool.global", (source[1], source[0] * math.prod(source[2:]), 1))
     taps = math.prod(int(size) for size in layer.attributes.get("kernel_shape", (1,)))
     form = "max" if layer.op_type == "MaxPool" else "average"
+    form += "" if len(out) == _IMAGE_AXES and out[1] % WIDEST == 0 else "_unaligned"
     return WorkShape(f"pool.{form}", (out[1], out[0] * math.prod(out[2:]), taps))
 
 

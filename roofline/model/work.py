@@ -17,6 +17,11 @@ BLOCK: Final = 4
 patches. From ONNX Runtime 1.31, and measured as kinds of their own."""
 
 
+WIDEST = 16
+"""Channels of a pool must be a multiple of this for kernels on packed channels of the widest vectors; others are of a
+kind of their own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """What one layer asks of a machine."""

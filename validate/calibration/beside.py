@@ -62,11 +62,27 @@ def rates_beside_convolutions(
         times.of.get(name)
         for name in ("joined convolutions", "apart convolutions", "alone: Concat")
     ]
+    for entry in measured:
+        if entry.probe.role == "behind":
+            _decide_behind(entry, times, convert_s, packed)
     if None not in pair:
         joined, apart, alone_s = (entry.copy_s for entry in pair if entry is not None)
         if joined - apart < alone_s + convert_s * JOINED_ELEMENTS / BETWEEN_ELEMENTS:
             packed.add("Concat")
     return frozenset(absorbed), frozenset(packed)
+
+
+def _decide_behind(entry: MeasuredProbe, times: Times, convert_s: float, packed: set[str]) -> None:
+    """Decide whether what a convolution takes into its weights runs on packed channels where it stands elsewhere."""
+    name = entry.probe.about["op"]
+    plain = times.of.get("behind Relu: none")
+    alone = times.of.get(f"alone: {name}") or times.of.get(f"{name} at 56")
+    if plain is None or alone is None:
+        return
+    if entry.times.copy_s - plain.copy_s < alone.copy_s + convert_s:
+        packed.add(name)
+    else:
+        packed.discard(name)
 
 
 def packed_samples(
@@ -85,6 +101,8 @@ def packed_samples(
         if name == "none" or plain is None:
             continue
         if role == "between" and (name not in packed - absorbed or name.endswith("Pool")):
+            continue
+        if role == "behind" and name not in packed:
             continue
         timed = entry.times
         seconds = timed.copy_s - plain.copy_s

@@ -166,7 +166,7 @@ def _oblong() -> Iterator[Probe]:
     """Yield convolutions whose kernels are no squares."""
     for channels, size, kernel, width, copies in (
         (8, 64, 3, 39, 3), (8, 128, 3, 25, 2), (32, 40, 3, 15, 2), (64, 14, 9, 9, 2), (16, 64, 1, 9, 4),
-        (24, 72, 1, 3, 5), (48, 32, 3, 1, 8), (96, 16, 1, 3, 8),
+        (32, 48, 9, 25, 1), (24, 72, 1, 3, 5), (48, 32, 3, 1, 8), (96, 16, 1, 3, 8),
     ):  # fmt: skip
         step = convolution(channels, channels, kernel, width=width)
         name = f"conv {channels} {kernel}x{width} at {size}"

@@ -102,6 +102,8 @@ def _probes_behind(convolve: Step) -> list[Probe]:
         ),
         "Mul.channel": binary("Mul", constant(1, 16, 1, 1)),
         "Add.channel": binary("Add", constant(1, 16, 1, 1)),
+        "Mul.scalar": binary("Mul", constant()),
+        "Add.scalar": binary("Add", constant()),
     }
     found: list[Probe] = []
     for name, step in steps.items():

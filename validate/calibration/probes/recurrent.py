@@ -40,7 +40,13 @@ def recurrent() -> list[Probe]:
         name = f"LSTM {width}-{hidden} x1 over {steps} of {items}"
         found.append(Probe(name, branches((steps, items, width), step), 1, "LSTM"))
     # States whose weights fit no near cache, in integers either.
-    for width, hidden, steps in ((256, 768, 20), (512, 512, 10), (768, 768, 20), (40, 768, 20)):
+    for width, hidden, steps in (
+        (256, 768, 20),
+        (512, 512, 10),
+        (768, 768, 20),
+        (40, 768, 20),
+        (768, 768, 80),
+    ):
         step = _quantized_cell(width, hidden, 1)
         name = f"DynamicQuantizeLSTM {width}-{hidden} x1 over {steps}"
         found.append(Probe(name, branches((steps, 1, width), step), 2, "DynamicQuantizeLSTM"))

@@ -89,8 +89,9 @@ def _halving_pools() -> Iterator[Probe]:
     """Yield pools of planes beyond the caches, of wide windows, and of channels that fill no vector."""
     for op_type, channels, size, window, stride, copies in (
         ("MaxPool", 64, 320, 2, 2, 3), ("MaxPool", 32, 256, 2, 2, 3), ("MaxPool", 512, 40, 2, 2, 3),
-        ("MaxPool", 192, 13, 5, 1, 6), ("MaxPool", 24, 160, 3, 1, 4), ("AveragePool", 136, 28, 3, 2, 6),
-        ("AveragePool", 24, 56, 3, 2, 6), ("AveragePool", 256, 28, 3, 1, 6),
+        ("MaxPool", 192, 13, 5, 1, 6), ("MaxPool", 24, 160, 3, 1, 4), ("MaxPool", 24, 112, 3, 2, 6),
+        ("MaxPool", 40, 20, 3, 1, 6), ("AveragePool", 136, 28, 3, 2, 6), ("AveragePool", 24, 56, 3, 2, 6),
+        ("AveragePool", 256, 28, 3, 1, 6), ("AveragePool", 32, 32, 2, 2, 3),
     ):  # fmt: skip
         build = _pools_of_one(op_type, (1, channels, size, size), window, stride)
         name = f"{op_type} {window}x{window}/{stride} of {channels} at {size}"

@@ -169,7 +169,7 @@ def count_network(network: Network) -> Workload:
     return load(str(network.path), inputs=dict(network.inputs), values=dict(network.values))
 
 
-class Kept:
+class KeptFigures:
     """What has been measured so far, one line for each figure, beside the record."""
 
     def __init__(self, record: Path) -> None:
@@ -193,7 +193,7 @@ class Kept:
 
 
 def measure(
-    every: Sequence[Network], backend: str, threads: int, kept: Kept, budget_s: float
+    every: Sequence[Network], backend: str, threads: int, kept: KeptFigures, budget_s: float
 ) -> Record | None:
     """Time networks and microbenchmarks in turn; None where the budget ended before all were timed."""
     end = time.monotonic() + budget_s
@@ -214,11 +214,16 @@ def measure(
         kept.add(took=time.monotonic() - begin)
         if time.monotonic() > end and block < _BLOCKS:
             return None
-    return _recorded(backend, threads, kept, rounds)
+    return _make_record(backend, threads, kept, rounds)
 
 
 def _time_networks(
-    every: Sequence[Network], number: int, backend: str, threads: int, kept: Kept, end: float
+    every: Sequence[Network],
+    number: int,
+    backend: str,
+    threads: int,
+    kept: KeptFigures,
+    end: float,
 ) -> bool:
     """Time networks in one round, but those that were; return whether there was time for all."""
     done = {line["network"] for line in kept.lines() if line.get("round") == number}
@@ -253,7 +258,7 @@ def _time_networks(
     return True
 
 
-def _recorded(backend: str, threads: int, kept: Kept, rounds: Rounds) -> Record:
+def _make_record(backend: str, threads: int, kept: KeptFigures, rounds: Rounds) -> Record:
     lines = kept.lines()
     of, failed = rounds.collect([probe.name for probe in probes()])
     version = package_version({"tvm": "apache-tvm"}.get(backend, backend)) or "unknown"
@@ -272,7 +277,7 @@ def _recorded(backend: str, threads: int, kept: Kept, rounds: Rounds) -> Record:
     return Record(cpu_name(), date, threads, roofs, times, took, seconds)
 
 
-def written(record: Record) -> str:
+def format_record(record: Record) -> str:
     """Return a record as text."""
     return json.dumps(asdict(record), indent=1)
 
@@ -326,7 +331,7 @@ def summary(record: Record, lists: Mapping[str, Sequence[Network]]) -> dict[str,
             "intervals": [
                 {
                     "interval for": f"{share:.0%}",
-                    f"holds of {len(own)}": f"{np.mean([entry.held(share) for entry in own]):.0%}",
+                    f"holds of {len(own)}": f"{np.mean([entry.holds(share) for entry in own]):.0%}",
                 }
                 for share in NOMINAL
             ],
@@ -369,11 +374,13 @@ def main() -> None:
     lists = {name: networks(name, asked.folders) for name in asked.networks}
     if asked.what == "run":
         every = [network for found in lists.values() for network in found]
-        made = measure(every, asked.backend, asked.threads, Kept(asked.record[0]), asked.budget)
+        made = measure(
+            every, asked.backend, asked.threads, KeptFigures(asked.record[0]), asked.budget
+        )
         if made is None:
             print("The budget is spent: call again to go on.", file=sys.stderr)
             return
-        asked.record[0].write_text(written(made), encoding="utf-8")
+        asked.record[0].write_text(format_record(made), encoding="utf-8")
     machines: dict[str, Any] = {}
     if asked.summary is not None and asked.summary.exists():
         machines = json.loads(asked.summary.read_text(encoding="utf-8"))

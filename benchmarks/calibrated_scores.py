@@ -44,7 +44,7 @@ class Outcome:
         """Predicted over measured time."""
         return self.predicted_s / self.measured_s
 
-    def held(self, nominal: float) -> bool:
+    def holds(self, nominal: float) -> bool:
         """Return whether an interval holds what was measured."""
         low, high = self.intervals[nominal]
         return low <= self.measured_s <= high
@@ -89,7 +89,7 @@ def score(found: Sequence[Outcome]) -> dict[str, Any]:
         "within 20 %": f"{(errors <= 0.2).mean():.0%}",
         "bias": f"x{np.exp(np.log(ratios).mean()):.2f}",
         "order": f"{np.corrcoef(*order)[0, 1]:.3f}",
-        "80 % interval holds": f"{np.mean([entry.held(0.8) for entry in found]):.0%}",
+        "80 % interval holds": f"{np.mean([entry.holds(0.8) for entry in found]):.0%}",
         "its high/low": f"{np.median(widths):.2f}",
         "borrowed": f"{np.mean([entry.borrowed for entry in found]):.1%}",
     }

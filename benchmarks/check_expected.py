@@ -59,7 +59,7 @@ def compare_runs(evidence: Evidence, graphs: Sequence[RunContext]) -> Iterator[C
 
 def row(model: str, entries: Sequence[tuple[str, float, float]]) -> dict[str, Any]:
     """Return the score of a model: of each run the machine, what was published and what is said of it."""
-    off = np.asarray([abs(np.log(said / true)) for _, true, said in entries])
+    off = np.asarray([abs(np.log(estimate / true)) for _, true, estimate in entries])
     machine = np.asarray([name for name, _, _ in entries])
     each = [np.exp(np.median(off[machine == name])) for name in np.unique(machine)]
     return {
@@ -84,9 +84,9 @@ def main() -> None:
         names = [str(name) for name in evidence.facts.machine]
         rows = [
             row(model, [
-                (name, float(fps), said.throughput_fps)
-                for name, fps, said in zip(names, evidence.fps, predictions(evidence, model), strict=True)
-                if said is not None and said.throughput_fps
+                (name, float(fps), outcome.throughput_fps)
+                for name, fps, outcome in zip(names, evidence.fps, predictions(evidence, model), strict=True)
+                if outcome is not None and outcome.throughput_fps
             ])
             for model in ("equation1", "layerwise")
         ]  # fmt: skip

@@ -141,9 +141,9 @@ def public(module: Module) -> Iterator[tuple[str, Public | ast.Module]]:
 
 def is_frozen(node: ast.ClassDef) -> bool:
     """Return whether a class is a frozen dataclass or pydantic model, an enum, a named tuple or a typed mapping."""
-    said = [ast.unparse(entry) for entry in (*node.decorator_list, *node.bases, *node.keywords)]
+    sources = [ast.unparse(entry) for entry in (*node.decorator_list, *node.bases, *node.keywords)]
     immutable = ("frozen=True", "Enum", "NamedTuple", "TypedDict", "Frozen")
-    return any(word in text for text in said for word in immutable)
+    return any(word in text for text in sources for word in immutable)
 
 
 def holds_data(node: ast.ClassDef) -> bool:

@@ -112,7 +112,7 @@ def row(made: VariantFile, way: Way, runs: Runs, dense: Runs) -> list[str]:
 def page(rows: Sequence[Sequence[str]], runs: Sequence[Measurement]) -> str:
     """Return the table with what it was measured on."""
     run = runs[-1]
-    known = {name: v for one in runs for name, v in one.environment.versions.items()}
+    known = {name: v for run in runs for name, v in run.environment.versions.items()}
     versions = ", ".join(f"{name} {v}" for name, v in sorted(known.items()))
     header = [
         "network", "variant", "accuracy, %", "run by", "runs in",
@@ -143,13 +143,13 @@ def main() -> None:
     plan = Plan(networks=tuple(given.networks), variants=tuple(by_key[key] for key in KEYS))
     check_packages(plan)
 
-    def said(line: str) -> None:
+    def report(line: str) -> None:
         print(f"  {line}", file=sys.stderr, flush=True)
 
     rows: list[list[str]] = []
     all_runs: list[Measurement] = []
     dense: dict[tuple[str, str], Runs] = {}
-    for made in make_all(plan, load(), given.folder / "models", said):
+    for made in make_all(plan, load(), given.folder / "models", report):
         kept = KeptRuns(given.folder / f"kernels-{made.network}.json")
         for way in run_settings(made):
             runs: dict[int, Measurement] = {}
@@ -165,7 +165,7 @@ def main() -> None:
                 continue
             dense.setdefault((made.network, way.backend), runs)
             rows.append(row(made, way, runs, dense[made.network, way.backend]))
-            said(" | ".join(rows[-1]))
+            report(" | ".join(rows[-1]))
     content = page(rows, all_runs)
     print(content)
     if given.write is not None:

@@ -118,7 +118,9 @@ def speeds(rows: Sequence[Row], machine: str) -> str:
     ]  # fmt: skip
     shares = {
         batch: [
-            row["efficiency"] for row in results.fastest(rows, machine, batch) if row["efficiency"]
+            row["efficiency"]
+            for row in results.select_fastest(rows, machine, batch)
+            if row["efficiency"]
         ]
         for batch in BATCHES
     }

@@ -28,7 +28,7 @@ from roofline.validate.records.store import reading
 from roofline.validate.studies.dlas.figures import draw_measured
 from roofline.validate.studies.dlas.in_turns import shipped_sessions
 from roofline.validate.studies.dlas.page import regenerate
-from roofline.validate.studies.dlas.run_set import PageRuns, RunSet, shipped_elsewhere
+from roofline.validate.studies.dlas.run_set import PageRuns, RunSet, runs_elsewhere
 from roofline.validate.studies.dlas.runs import IMAGENET, SHIPPED, shipped_csv, shipped_runs
 from roofline.validate.studies.dlas.verdict_tables import CAMPAIGN, IMAGENET_CAMPAIGN
 
@@ -59,7 +59,7 @@ def write(runs: Mapping[str, Sequence[Measurement]]) -> list[Path]:
         # What the page says is computed from the tables as they are shipped.
         kept[campaign] = RunSet(import_csv(table.read_text(encoding="utf-8")))
     here = replace(kept[CAMPAIGN], sessions=shipped_sessions())
-    shown = PageRuns(here, shipped_elsewhere(), kept[IMAGENET_CAMPAIGN])
+    shown = PageRuns(here, runs_elsewhere(), kept[IMAGENET_CAMPAIGN])
     pictures = draw_measured(here.alone, IMAGES)
     for left_over in set(IMAGES.glob("dlas_*.png")) - set(pictures):
         left_over.unlink()

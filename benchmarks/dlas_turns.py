@@ -28,7 +28,7 @@ from roofline.validate.measuring.environment import Busy, share_taken_since
 from roofline.validate.measuring.measure import now
 from roofline.validate.measuring.runnable_model import load_arrays, make_runnable
 from roofline.validate.records.request import RunRequest
-from roofline.validate.records.store import reading
+from roofline.validate.records.store import open_for_reading
 from roofline.validate.studies.dlas.in_turns import (
     TURNS,
     Session,
@@ -100,7 +100,7 @@ def main() -> None:
     )
     given = parser.parse_args()
     os.environ["TVM_NUM_THREADS"] = "1"
-    with reading(given.store) as kept:
+    with open_for_reading(given.store) as kept:
         well = {
             run.turn.point
             for run in state(campaign, kept).records_in_order()

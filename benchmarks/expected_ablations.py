@@ -140,7 +140,7 @@ def factors(evidence: Evidence, off: Floats) -> tuple[float, float]:
     return float(np.mean(each)), float(np.exp(np.median(off)))
 
 
-def chosen_elsewhere(evidence: Evidence, every: dict[str, Floats]) -> Floats:
+def score_choice_elsewhere(evidence: Evidence, every: dict[str, Floats]) -> Floats:
     """Return the misses of each group of silicon under the variant that is best on the other groups."""
     group = dealt(evidence, GROUPS)
     found = np.zeros(len(evidence))
@@ -153,7 +153,7 @@ def chosen_elsewhere(evidence: Evidence, every: dict[str, Floats]) -> Floats:
 
 def table(evidence: Evidence, every: dict[str, Floats]) -> list[dict[str, Any]]:
     """Return the rows of the table."""
-    shown = {**every, "the best on other silicon": chosen_elsewhere(evidence, every)}
+    shown = {**every, "the best on other silicon": score_choice_elsewhere(evidence, every)}
     found: list[dict[str, Any]] = []
     for name, off in shown.items():
         machines, rows = factors(evidence, off)

@@ -48,10 +48,10 @@ def pairs(evidence: Evidence, tolerance: float) -> tuple[Floats, NDArray[np.obje
         rows = np.flatnonzero(index == place)
         near = (np.abs(counts[rows, None] - counts[rows]) < tolerance).all(2)
         unlike = evidence.network_family[rows, None] != evidence.network_family[rows]
-        one, other = np.nonzero(np.triu(near & unlike, 1))
+        first, second = np.nonzero(np.triu(near & unlike, 1))
         each = evidence.log_time[rows] - counts[rows, 0]
-        apart.append(np.abs(each[one] - each[other]))
-        of.append(facts.machine_class[rows][one])
+        apart.append(np.abs(each[first] - each[second]))
+        of.append(facts.machine_class[rows][first])
     return np.concatenate(apart), np.concatenate(of)
 
 

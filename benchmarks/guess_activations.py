@@ -35,14 +35,16 @@ def main() -> None:
     same = np.stack([numbers[name][rows] for name in ("macs", "parameters", "activations")], 1)
     _, once = np.unique(np.column_stack([same, pixels[rows]]), axis=0, return_index=True)
     rows = rows[once]
-    told = activation_features(
+    features = activation_features(
         {name: values[rows] for name, values in numbers.items()}, pixels[rows]
     )
     wanted = np.log(numbers["activations"][rows] / 1e6)
-    found = np.linalg.solve(told.T @ told + HELD * np.eye(told.shape[1]), told.T @ wanted)
+    found = np.linalg.solve(
+        features.T @ features + HELD * np.eye(features.shape[1]), features.T @ wanted
+    )
     print(f"{len(rows)} networks")
     print("coefficients", ", ".join(f"{x:.4f}" for x in found))
-    off = np.abs(told @ np.asarray(ACTIVATIONS) - wanted)
+    off = np.abs(features @ np.asarray(ACTIVATIONS) - wanted)
     print(
         "factor at 50, 90 % of networks",
         ", ".join(f"{x:.2f}" for x in np.exp(np.quantile(off, (0.5, 0.9)))),

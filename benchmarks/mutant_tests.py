@@ -328,7 +328,7 @@ class PartRun:
         """Of every test that passes."""
         return {name: s for file in self.files for name, s in file.seconds.items()}
 
-    def nearest(self, path: str, line: int) -> list[str]:
+    def find_nearest(self, path: str, line: int) -> list[str]:
         """Return the tests that run a line, the quickest first; where there are none, those of its module, or all.
 
         What runs on import is everybody's: which test imports a module first says nothing.

@@ -47,7 +47,7 @@ _INTERRUPTED_S = 30.0
 
 def notices(mutant: Mutant, runs: PartRun, copy: Copy) -> str:
     """Return the test that fails with a mutant, or what else ends the run; empty if all pass."""
-    tests = runs.nearest(mutant.path, mutant.line)
+    tests = runs.find_nearest(mutant.path, mutant.line)
     spent = itertools.accumulate(runs.seconds[test] for test in tests)
     more = [test for test, seconds in zip(tests, spent, strict=True) if seconds < _MOST_S]
     with use_mutation(

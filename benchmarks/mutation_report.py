@@ -32,7 +32,7 @@ def name(row: Mapping[str, str]) -> str:
     return f"{row['path']} {row['operator']} {row['occurrence']}"
 
 
-def waiting(rows: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
+def survivors(rows: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
     """Return the mutants that survived and are neither killed by a test since then nor equivalent."""
     equivalent = {row["mutant"] for row in read(EQUIVALENT)}
     tried = [row for row in rows if row["at_first"]]
@@ -54,17 +54,17 @@ def summary(rows: Sequence[Mapping[str, str]]) -> str:
         same = [row for row in survived if name(row) in equivalent]
         cells = (
             len(drawn), len(tried), len(tried) - len(survived),
-            len([row for row in survived if row["noticed_by"] and row not in same]), len(same), len(waiting(drawn)),
+            len([row for row in survived if row["noticed_by"] and row not in same]), len(same), len(survivors(drawn)),
         )  # fmt: skip
         lines.append(f"| {' | '.join((title, *map(str, cells)))} |")
     tried = [row for row in rows if row["at_first"]]
-    told = [row for row in tried if name(row) not in equivalent]
-    first = len([row for row in told if row["at_first"] == "killed"])
-    now = len(told) - len(waiting(told))
+    mutants = [row for row in tried if name(row) not in equivalent]
+    first = len([row for row in mutants if row["at_first"] == "killed"])
+    now = len(mutants) - len(survivors(mutants))
     lines.append("")
     lines.append(
-        f"Of the {len(told)} that are not equivalent {first / max(1, len(told)):.1%} were killed at first, "
-        f"{now / max(1, len(told)):.1%} are now."
+        f"Of the {len(mutants)} that are not equivalent {first / max(1, len(mutants)):.1%} were killed at first, "
+        f"{now / max(1, len(mutants)):.1%} are now."
     )
     return "\n".join(lines) + "\n"
 
@@ -83,7 +83,7 @@ def main() -> None:
         PAGE.write_text(page(PAGE.read_text(), rows))
         return
     sys.stdout.write(summary(rows))
-    left = waiting(rows)
+    left = survivors(rows)
     for row in left:
         change = f"[{row['before']}] -> [{row['after']}]"
         sys.stdout.write(f"alive: {row['path']}:{row['line']} {change}  [{name(row)}]\n")

@@ -141,7 +141,7 @@ def of_zeros(make: Callable[[], Any], size: int) -> tuple[Any, Any]:
     return make(), torch.zeros(1, 3, size, size)
 
 
-def headed(name: str) -> Any:
+def torchvision_detector(name: str) -> Any:
     """Return a detector of torchvision without what sorts its boxes."""
     torch: Any = importlib.import_module("torch")
     detection: Any = importlib.import_module("torchvision.models.detection")
@@ -174,7 +174,7 @@ def anchor_free(name: str) -> Any:
     return models.YOLOX(models.YOLOPAFPN(depth, width, depthwise=separable), head)
 
 
-def called(function: Callable[[Any], Any]) -> Any:
+def as_network(function: Callable[[Any], Any]) -> Any:
     """Return a function of an image as a network."""
     torch: Any = importlib.import_module("torch")
 
@@ -199,13 +199,17 @@ def builders(evidence: Path) -> Iterator[tuple[str, int, Build]]:
         make = lambda name=name: getattr(models, name)(weights=None)  # noqa: E731
         yield name, size, lambda make=make, size=size: of_zeros(make, size)
     for name, size in HEADED.items():
-        yield name, size, lambda name=name, size=size: of_zeros(lambda: headed(name), size)
+        yield (
+            name,
+            size,
+            lambda name=name, size=size: of_zeros(lambda: torchvision_detector(name), size),
+        )
     for name in DETECTORS:
         yield name, 640, lambda name=name: of_zeros(lambda: detector(name), 640)
     for name in ANCHOR_FREE:
         yield name, 640, lambda name=name: of_zeros(lambda: anchor_free(name), 640)
     for name, network in yolov7.NETWORKS.items():
-        yield name, 640, lambda network=network: of_zeros(lambda: called(network), 640)
+        yield name, 640, lambda network=network: of_zeros(lambda: as_network(network), 640)
 
 
 def kept_lines(kept: Path) -> dict[str, dict[str, Any]]:

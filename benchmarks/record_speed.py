@@ -22,7 +22,7 @@ from roofline.validate.records.compression import Compression
 from roofline.validate.records.executed import Executed
 from roofline.validate.records.record import Check, Environment, Measurement, Status
 from roofline.validate.records.request import Protocol, RunRequest
-from roofline.validate.records.store import Store, reading
+from roofline.validate.records.store import Store, open_for_reading
 
 NETWORKS = ("mlp", "cnv", "resnet18_cifar10", "mobilenet_v1", "resnet50", "vgg16", "bert_base")
 MACHINES = ("tx2:maxn", "zcu104-a53", "this-machine")
@@ -84,7 +84,7 @@ def records(count: int) -> Iterator[Measurement]:
 
 def read(path: Path, count: int) -> None:
     """Read the first records of a store."""
-    with reading(path) as store:
+    with open_for_reading(path) as store:
         for number, _ in enumerate(store.records(), 1):
             if number == count:
                 break

@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 
 import roofline
-from roofline.decoding.phases import decoding
+from roofline.decoding.phases import find_decoding
 from roofline.decoding.request import Phase, Request
 from roofline.markdown import markdown_table, with_section
 from roofline.reading import read_csv
@@ -36,7 +36,7 @@ SIZES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class RunAndEstimate:
     """One run beside its estimate."""
 
     machine: str
@@ -49,10 +49,10 @@ class Judged:
     """The bound over the measured rate."""
 
 
-def judge() -> Iterator[Judged]:
+def judge() -> Iterator[RunAndEstimate]:
     """Yield each run beside its estimate."""
     decoders = {
-        name: decoding(name, DecoderNetwork(name, name, "", sizes).build())
+        name: find_decoding(name, DecoderNetwork(name, name, "", sizes).build())
         for name, sizes in SIZES.items()
     }
     for row in read_csv(TABLE.read_text(encoding="utf-8"), str(TABLE)).rows:
@@ -68,7 +68,7 @@ def judge() -> Iterator[Judged]:
         rate, low_high = float(row["tokens_per_s"]), found.intervals["tokens_per_s"]
         expected, most = found.tokens.tokens_per_s or 0.0, bound.tokens.tokens_per_s or 0.0
         inside = low_high[0] <= rate <= low_high[1]
-        yield Judged(
+        yield RunAndEstimate(
             row["machine"], row["runtime"], math.log(expected / rate), inside, most / rate
         )
 
@@ -76,7 +76,7 @@ def judge() -> Iterator[Judged]:
 def table() -> str:
     """Return the score by system and server as Markdown."""
     runs = list(judge())
-    by_system: dict[str, list[Judged]] = {}
+    by_system: dict[str, list[RunAndEstimate]] = {}
     for run in sorted(runs, key=lambda run: (run.machine, run.server)):
         by_system.setdefault(f"`{run.machine}`, {run.server}", []).append(run)
     header = (
@@ -87,7 +87,7 @@ def table() -> str:
     )
 
 
-def _cells(name: str, runs: list[Judged]) -> tuple[str, ...]:
+def _cells(name: str, runs: list[RunAndEstimate]) -> tuple[str, ...]:
     off = [run.off for run in runs]
     held = sum(run.inside for run in runs) / len(runs)
     return (

@@ -73,21 +73,24 @@ def time_contestants(
         "", threads=given.threads, trials=given.trials, compression=compression, protocol=protocol
     )
 
-    def run(one: Contestant, options: RunRequest) -> Measurement:
-        asked = replace(options, tuning=one.tuning, algorithm=one.algorithm)
-        return measure(replace(asked, network=model, backend=one.backend))
+    def run(contestant: Contestant, options: RunRequest) -> Measurement:
+        asked = replace(options, tuning=contestant.tuning, algorithm=contestant.algorithm)
+        return measure(replace(asked, network=model, backend=contestant.backend))
 
     runs: dict[str, list[Measurement]] = {}
-    for one in contestants:
-        first = run(one, replace(base, protocol=replace(protocol, runs=1, sampling_s=0.0)))
-        said = f"prepared in {(first.compile_s or 0) + (first.tune_s or 0):.0f} s"
-        print(f"  {network}, {one.name}: {said if first.ok else first.reason}", file=sys.stderr)
-        runs[one.name] = [] if first.ok else [first]
+    for contestant in contestants:
+        first = run(contestant, replace(base, protocol=replace(protocol, runs=1, sampling_s=0.0)))
+        preparation = f"prepared in {(first.compile_s or 0) + (first.tune_s or 0):.0f} s"
+        print(
+            f"  {network}, {contestant.name}: {preparation if first.ok else first.reason}",
+            file=sys.stderr,
+        )
+        runs[contestant.name] = [] if first.ok else [first]
     for turn in range(given.rounds):
-        for one in contestants:
-            if runs[one.name] and not runs[one.name][-1].ok:
+        for contestant in contestants:
+            if runs[contestant.name] and not runs[contestant.name][-1].ok:
                 continue
-            runs[one.name].append(run(one, base))
+            runs[contestant.name].append(run(contestant, base))
         print(f"  {network}: round {turn + 1} of {given.rounds}", file=sys.stderr)
     return runs
 

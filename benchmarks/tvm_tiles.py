@@ -76,11 +76,11 @@ def seek_for(processor: str, network: str, datatype: str, folder: Path) -> None:
     module = import_model(model, target, Computation(BLOCKED)).module
     findings = tile_search.findings_for(folder / "tvm", processor, setup.lanes(target), fresh=True)
 
-    def said(words: str, done: int, total: int) -> None:
+    def report(words: str, done: int, total: int) -> None:
         print(f"  {network} {datatype} {words} ({done} of {total})", file=sys.stderr, flush=True)
 
     tile_search.search(
-        module, target, findings, budget_s=0.0, workers=os.cpu_count() or 1, report=said
+        module, target, findings, budget_s=0.0, workers=os.cpu_count() or 1, report=report
     )
 
 

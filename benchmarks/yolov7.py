@@ -61,7 +61,7 @@ class Layers:
             for each in data
         ]
 
-    def aggregated(
+    def aggregate(
         self, data: Any, width: int, out: int, *, inner: int, deep: int, every: int
     ) -> Any:
         """Return the block of the paper's figure 2: convolutions in a row, some of whose outputs are joined.
@@ -82,7 +82,7 @@ class Layers:
                 kept.append(row)
         return self.conv(self.cat(*reversed(kept)), out)
 
-    def halved(self, data: Any, width: int, *beside: Any) -> Any:
+    def halve(self, data: Any, width: int, *beside: Any) -> Any:
         """Return an image of half the height and width: pooled, and by a convolution."""
         pooled = self.conv(self.pool(data, 2, 2), width)
         return self.cat(self.conv(self.conv(data, width), width, 3, 2), pooled, *beside)
@@ -92,11 +92,11 @@ def yolov7(data: Any) -> list[Any]:
     """Return the heads of YOLOv7."""
     on = Layers(None)
     x = on.conv(on.conv(on.conv(data, 32, 3), 64, 3, 2), 64, 3)
-    x = on.aggregated(on.conv(x, 128, 3, 2), 64, 256, inner=64, deep=4, every=2)
+    x = on.aggregate(on.conv(x, 128, 3, 2), 64, 256, inner=64, deep=4, every=2)
     scales: list[Any] = []
     for width, out in ((128, 512), (256, 1024), (256, 1024)):
-        x = on.halved(x, x.shape[1] // 2)
-        x = on.aggregated(x, width, out, inner=width, deep=4, every=2)
+        x = on.halve(x, x.shape[1] // 2)
+        x = on.aggregate(x, width, out, inner=width, deep=4, every=2)
         scales.append(x)
     third, fourth, fifth = scales
     row = on.conv(on.conv(on.conv(fifth, 512), 512, 3), 512)
@@ -104,13 +104,13 @@ def yolov7(data: Any) -> list[Any]:
     row = on.conv(on.conv(pooled, 512), 512, 3)
     low = on.conv(on.cat(row, on.conv(fifth, 512)), 512)
 
-    def joined(x: Any, width: int) -> Any:
-        return on.aggregated(x, width, width, inner=width // 2, deep=4, every=1)
+    def join(x: Any, width: int) -> Any:
+        return on.aggregate(x, width, width, inner=width // 2, deep=4, every=1)
 
-    middle = joined(on.cat(on.conv(fourth, 256), on.twice(on.conv(low, 256))), 256)
-    fine = joined(on.cat(on.conv(third, 128), on.twice(on.conv(middle, 128))), 128)
-    middle = joined(on.halved(fine, 128, middle), 256)
-    low = joined(on.halved(middle, 256, low), 512)
+    middle = join(on.cat(on.conv(fourth, 256), on.twice(on.conv(low, 256))), 256)
+    fine = join(on.cat(on.conv(third, 128), on.twice(on.conv(middle, 128))), 128)
+    middle = join(on.halve(fine, 128, middle), 256)
+    low = join(on.halve(middle, 256, low), 512)
     return on.heads(on.conv(fine, 256, 3), on.conv(middle, 512, 3), on.conv(low, 1024, 3))
 
 
@@ -118,22 +118,22 @@ def yolov7_tiny(data: Any) -> list[Any]:
     """Return the heads of YOLOv7-tiny."""
     on = Layers(0.1)
 
-    def joined(x: Any, width: int) -> Any:
-        return on.aggregated(x, width, 2 * width, inner=width, deep=2, every=1)
+    def join(x: Any, width: int) -> Any:
+        return on.aggregate(x, width, 2 * width, inner=width, deep=2, every=1)
 
-    x = joined(on.conv(on.conv(data, 32, 3, 2), 64, 3, 2), 32)
+    x = join(on.conv(on.conv(data, 32, 3, 2), 64, 3, 2), 32)
     scales: list[Any] = []
     for width in (64, 128, 256):
-        x = joined(on.pool(x, 2, 2), width)
+        x = join(on.pool(x, 2, 2), width)
         scales.append(x)
     third, fourth, fifth = scales
     row = on.conv(fifth, 256)
     pooled = on.conv(on.cat(row, *(on.pool(row, size) for size in (5, 9, 13))), 256)
     low = on.conv(on.cat(pooled, on.conv(fifth, 256)), 256)
-    middle = joined(on.cat(on.conv(fourth, 128), on.twice(on.conv(low, 128))), 64)
-    fine = joined(on.cat(on.conv(third, 64), on.twice(on.conv(middle, 64))), 32)
-    middle = joined(on.cat(on.conv(fine, 128, 3, 2), middle), 64)
-    low = joined(on.cat(on.conv(middle, 256, 3, 2), low), 128)
+    middle = join(on.cat(on.conv(fourth, 128), on.twice(on.conv(low, 128))), 64)
+    fine = join(on.cat(on.conv(third, 64), on.twice(on.conv(middle, 64))), 32)
+    middle = join(on.cat(on.conv(fine, 128, 3, 2), middle), 64)
+    low = join(on.cat(on.conv(middle, 256, 3, 2), low), 128)
     return on.heads(on.conv(fine, 128, 3), on.conv(middle, 256, 3), on.conv(low, 512, 3))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from roofline.arguments import check_items, check_kind, check_list, check_whole
 from roofline.binding import Binding
 from roofline.conventions import Causal, choice
-from roofline.decoding.phases import decoding
+from roofline.decoding.phases import find_decoding
 from roofline.decoding.request import Request
 from roofline.errors import NetworkError, did_you_mean, printable
 from roofline.workload import Workload
@@ -106,9 +106,9 @@ def decoder(model: str | Path) -> Decoding | None:
 
     network = find_network(model)
     if network is None:
-        return decoding(printable(Path(model).stem), read(Path(model)))
+        return find_decoding(printable(Path(model).stem), read(Path(model)))
     sized = importlib.import_module("roofline.workloads").DecoderNetwork
-    return decoding(network.key, network.build()) if isinstance(network, sized) else None
+    return find_decoding(network.key, network.build()) if isinstance(network, sized) else None
 
 
 def find_network(model: str | Path) -> Network | DecoderNetwork | None:

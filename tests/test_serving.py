@@ -120,13 +120,13 @@ def test_what_fits_nowhere_says_by_how_much_and_on_how_many_devices_it_does() ->
 
 
 def small(**sizes: Any) -> Decoding:
-    from roofline.decoding.phases import decoding
+    from roofline.decoding.phases import find_decoding
 
     every: dict[str, Any] = {
         "layers": 2, "hidden": 512, "heads": 8, "kv_heads": 2, "head_size": 64, "vocabulary": 1000, "positions": 4096,
         "mlp": 1024, **sizes,
     }  # fmt: skip
-    found = decoding(
+    found = find_decoding(
         "small", DecoderNetwork("small", "small", "a test, 2025", Decoder(**every)).build()
     )
     assert found is not None
@@ -361,9 +361,9 @@ SHORT = DecoderNetwork(
 
 def test_lengths_that_nobody_asked_for_fit_the_positions_of_the_model() -> None:
     from roofline.cli._decoding import UNASKED
-    from roofline.decoding.phases import decoding
+    from roofline.decoding.phases import find_decoding
 
-    short = decoding("short", SHORT.build())
+    short = find_decoding("short", SHORT.build())
     assert short is not None
     tokens = served(UNASKED, found=short).tokens
     assert tokens is not None
@@ -375,16 +375,16 @@ def test_lengths_that_nobody_asked_for_fit_the_positions_of_the_model() -> None:
 
 
 def test_a_mask_that_is_declared_as_long_as_the_new_tokens_is_as_long_as_the_context() -> None:
-    from roofline.decoding.phases import decoding
+    from roofline.decoding.phases import find_decoding
 
     model = SHORT.build()
     named = {entry.name: entry.type.tensor_type.shape.dim for entry in model.graph.input}
-    right = decoding("short", model)
+    right = find_decoding("short", model)
     assert right is not None
     step = right.step(Request(100, 1, Phase.DECODE), 1)
     # As optimum declares the inputs of a merged export.
     named["attention_mask"][1].dim_param = named["input_ids"][1].dim_param
-    merged = decoding("short", model)
+    merged = find_decoding("short", model)
     assert merged is not None
     found = merged.step(Request(100, 1, Phase.DECODE), 1)
     assert (found.macs, found.traffic_bytes()) == (step.macs, step.traffic_bytes())

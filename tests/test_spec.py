@@ -187,12 +187,12 @@ def test_another_figure_for_a_peak_is_asked_for_by_name() -> None:
 def test_emulation_takes_the_narrowest_unit_that_holds_the_values(
     key: str, datatype: str, carrier: str
 ) -> None:
-    assert platform(key).emulating(datatype) == carrier
+    assert platform(key).emulation(datatype) == carrier
 
 
 def test_a_float_is_never_emulated_on_integers() -> None:
     with pytest.raises(DatatypeError, match="edgetpu:fast has no fp16 arithmetic"):
-        platform("edgetpu:fast").emulating("fp16")
+        platform("edgetpu:fast").emulation("fp16")
 
 
 # Bits of the significand (with the hidden one) and of the exponent, from the formats' definitions.

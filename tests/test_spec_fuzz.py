@@ -197,9 +197,9 @@ def test_the_ridge_is_where_both_bind(content: dict[str, Any], datatype: str) ->
     if machine.has(datatype):
         bound = machine.ridge(datatype) * machine.bandwidth
         assert abs(bound - machine.peak(datatype)) <= 1e-9 * bound
-        assert machine.emulating(datatype) == datatype
+        assert machine.emulation(datatype) == datatype
     else:
         try:
-            assert machine.has(machine.emulating(datatype))
+            assert machine.has(machine.emulation(datatype))
         except RooflineError as error:
             assert not isinstance(error, PlatformError)

@@ -13,7 +13,7 @@ from roofline.cli import main
 from roofline.errors import TableError
 from roofline.spec.conflicts import conflicts
 from roofline.spec.detecting import detect, run_tool
-from roofline.spec.matching import matching
+from roofline.spec.matching import find_match
 
 GIB = 2**30
 
@@ -39,7 +39,7 @@ GIB = 2**30
     ],
 )
 def test_the_names_of_drivers(name: str, gib: int | None, key: str | None) -> None:
-    assert matching(name, None if gib is None else gib * GIB) == key
+    assert find_match(name, None if gib is None else gib * GIB) == key
 
 
 def test_the_tools_of_vendors_are_asked(tmp_path: Path) -> None:

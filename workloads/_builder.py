@@ -36,7 +36,7 @@ class Builder(GraphBuilder):
         name = self._fresh("conv")
         operands = [x.name, self._weight(f"{name}.weight", dims, x.power, math.prod(dims[1:]))]
         if bias:
-            operands.append(self.stored(f"{name}.bias", (channels,), Draw.OFFSET))
+            operands.append(self.store(f"{name}.bias", (channels,), Draw.OFFSET))
         attributes: dict[str, Any] = {
             "kernel_shape": size,
             "strides": (stride, stride),
@@ -51,7 +51,7 @@ class Builder(GraphBuilder):
         name = self._fresh("fc")
         operands = [x.name, self._weight(f"{name}.weight", (features, width), x.power, width)]
         if bias:
-            operands.append(self.stored(f"{name}.bias", (features,), Draw.OFFSET))
+            operands.append(self.store(f"{name}.bias", (features,), Draw.OFFSET))
         return self.node("Gemm", operands, (features,), 1.0, name=name, transB=1)
 
     def linear(self, x: Value, features: int, *, bias: bool = True) -> Value:
@@ -62,7 +62,7 @@ class Builder(GraphBuilder):
         y = self.node("MatMul", operands, (*x.shape[:-1], features), 1.0, name=name)
         if not bias:
             return y
-        offset = self.stored(f"{name}.bias", (features,), Draw.OFFSET)
+        offset = self.store(f"{name}.bias", (features,), Draw.OFFSET)
         return self.node("Add", [y.name, offset], y.shape, 1.0)
 
     def batchnorm(self, x: Value, epsilon: float = 1e-5) -> Value:
@@ -75,7 +75,7 @@ class Builder(GraphBuilder):
             "mean": Draw.OFFSET,
             "var": Draw.VARIANCE,
         }
-        stored = [self.stored(f"{name}.{part}", channels, kind) for part, kind in kinds.items()]
+        stored = [self.store(f"{name}.{part}", channels, kind) for part, kind in kinds.items()]
         return self.node(
             "BatchNormalization", [x.name, *stored], x.shape, x.power, name=name, epsilon=epsilon
         )
@@ -85,8 +85,8 @@ class Builder(GraphBuilder):
         name = self._fresh("ln")
         width = (x.shape[-1],)
         stored = [
-            self.stored(f"{name}.scale", width, Draw.SCALE),
-            self.stored(f"{name}.bias", width, Draw.OFFSET),
+            self.store(f"{name}.scale", width, Draw.SCALE),
+            self.store(f"{name}.bias", width, Draw.OFFSET),
         ]
         return self.node(
             "LayerNormalization",
@@ -227,13 +227,13 @@ class Builder(GraphBuilder):
     def embedding(self, ids: Value, count: int, width: int) -> Value:
         """Look whole numbers below ``count`` up in a table of vectors."""
         name = self._fresh("embedding")
-        table = self.stored(f"{name}.weight", (count, width), Draw.NORMAL)
+        table = self.store(f"{name}.weight", (count, width), Draw.NORMAL)
         return self.node("Gather", [table, ids.name], (*ids.shape, width), 1.0, name=name, axis=0)
 
     def learned_table(self, count: int, width: int, *, rows: int | None = None) -> Value:
         """Store a table of vectors that is the same for every item, and take its first rows."""
         name = self._fresh("learned")
-        table = self.stored(f"{name}.weight", (count, width), Draw.NORMAL)
+        table = self.store(f"{name}.weight", (count, width), Draw.NORMAL)
         if rows is None or rows == count:
             return Value(table, (count, width))
         bounds = [
@@ -245,7 +245,7 @@ class Builder(GraphBuilder):
         """Store one vector of the last dimension's size, and repeat it for every item of the batch of ``x``."""
         width = x.shape[-1]
         name = self._fresh("token")
-        vector = self.stored(f"{name}.weight", (1, 1, width), Draw.NORMAL)
+        vector = self.store(f"{name}.weight", (1, 1, width), Draw.NORMAL)
         items = self.node("Shape", [x.name], (), name=f"{name}.batch", start=0, end=1)
         tail = self.vector(f"{name}.tail", [1, width])
         shape = self.node("Concat", [items.name, tail], (), name=f"{name}.shape", axis=0)

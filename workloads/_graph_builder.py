@@ -130,7 +130,7 @@ class GraphBuilder:
         )
         return Value(result, shape, power)
 
-    def stored(self, name: str, dims: tuple[int, ...], draw: Draw, spread: float = 1.0) -> str:
+    def store(self, name: str, dims: tuple[int, ...], draw: Draw, spread: float = 1.0) -> str:
         """Declare a stored float tensor and return its name."""
         self._stored.append(tensor(name, dims, draw, spread, self._seed, half=self._half))
         return name
@@ -150,7 +150,7 @@ class GraphBuilder:
         return name
 
     def _weight(self, name: str, dims: tuple[int, ...], power: float, fan_in: int) -> str:
-        return self.stored(name, dims, Draw.NORMAL, 1 / math.sqrt(fan_in * power))
+        return self.store(name, dims, Draw.NORMAL, 1 / math.sqrt(fan_in * power))
 
     def _fresh(self, kind: str) -> str:
         stem = "/".join((*self._scope, kind))

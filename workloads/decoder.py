@@ -138,7 +138,7 @@ class Decoder:
                 "Give 1 <= {active} <= {experts}, and {expert_mlp}",
             )
 
-    def windowed(self, layer: int) -> bool:
+    def is_windowed(self, layer: int) -> bool:
         """Return whether a layer, counted from 0, sees a window only."""
         if not self.window:
             return False
@@ -180,7 +180,9 @@ class Decoder:
                 block = self._experts if self.experts else self._mlp
                 made = block(net, normed)
                 x = net.add(x, _norm(net, made) if self.sandwich else made)
-        last = net.node("Slice", [x.name, *_last(net)], (self.hidden,), name="last_position")
+        last = net.node(
+            "Slice", [x.name, *_last_bounds(net)], (self.hidden,), name="last_position"
+        )
         last = _norm(net, last)
         if self.tied:
             turned = net.node("Transpose", [table], (), name="head.weight", perm=[1, 0])
@@ -206,7 +208,7 @@ class Decoder:
         present = [f"present.{layer}.{part}" for part in _PARTS]
         sinks = ["", "", _table(net, f"layer{layer}/sinks", self.heads)] if self.sinks else []
         window: dict[str, Any] = {}
-        if self.windowed(layer):
+        if self.is_windowed(layer):
             window["local_window_size"] = self.window
         if self.cap:
             window["softcap"] = self.cap
@@ -258,14 +260,14 @@ _PARTS = ("key", "value")
 def _table(net: Builder, name: str, *dims: int) -> str:
     from roofline.workloads._weights import Draw
 
-    return net.stored(name, dims, Draw.NORMAL, 1 / math.sqrt(dims[-1]))
+    return net.store(name, dims, Draw.NORMAL, 1 / math.sqrt(dims[-1]))
 
 
 def _norm(net: Builder, x: Value) -> Value:
     """Add a normalization by the root of the mean square, over the last dimension."""
     from roofline.workloads._weights import Draw
 
-    scale = net.stored(f"{x.name}.norm", x.shape[-1:], Draw.SCALE)
+    scale = net.store(f"{x.name}.norm", x.shape[-1:], Draw.SCALE)
     return net.node("RMSNormalization", [x.name, scale], x.shape, axis=-1, epsilon=1e-5)
 
 
@@ -303,7 +305,7 @@ def _angles(net: Builder, sizes: Decoder) -> list[str]:
     ]
 
 
-def _last(net: Builder) -> list[str]:
+def _last_bounds(net: Builder) -> list[str]:
     """Return the bounds that cut the last position out."""
     return [
         net.vector(f"last_position.{part}", [value])

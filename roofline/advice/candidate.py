@@ -170,22 +170,22 @@ class Candidate:
     @property
     def low(self) -> float | None:
         """Rate that ranks: of one network per second, of several as a multiple of what is asked; None: bound only."""
-        return self._shared(lambda part: part.low)
+        return self._rate_over_parts(lambda part: part.low)
 
     @property
     def expected(self) -> float | None:
         """The same as it is expected."""
-        return self._shared(lambda part: part.expected)
+        return self._rate_over_parts(lambda part: part.expected)
 
     @property
     def high(self) -> float | None:
         """The same at the high end."""
-        return self._shared(lambda part: part.high)
+        return self._rate_over_parts(lambda part: part.high)
 
     @property
     def bound(self) -> float | None:
         """The same of the predictions, whatever they are."""
-        return self._shared(lambda part: part.bound)
+        return self._rate_over_parts(lambda part: part.bound)
 
     @property
     def total_price(self) -> float | None:
@@ -197,7 +197,7 @@ class Candidate:
         """W of all units."""
         return None if self.watts is None else self.units * self.watts
 
-    def _shared(self, rate: Callable[[Part], float | None]) -> float | None:
+    def _rate_over_parts(self, rate: Callable[[Part], float | None]) -> float | None:
         rates = [rate(part) for part in self.parts]
         if len(rates) == 1:
             return rates[0]

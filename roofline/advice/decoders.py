@@ -127,7 +127,7 @@ def _fewest(
         asked = replace(request, devices=count)
         for spread in _spreads(asked, batch, model):
             case = replace(asked, spread=spread)
-            holding = _holding(decoder, case, open_.values(), batch, step)
+            holding = _holders(decoder, case, open_.values(), batch, step)
             if spread is not request.spread:
                 # Public runs of one user on several cards have layers in series.
                 holding = [entry for entry in holding if class_of(entry) not in {None, "served"}]
@@ -161,7 +161,7 @@ def _spreads(request: Request, batch: int, model: str | None) -> tuple[Spread, .
     return (request.spread,)
 
 
-def _holding(
+def _holders(
     decoder: Decoding, request: Request, platforms: Iterable[Platform], batch: int, step: Workload
 ) -> list[Platform]:
     """Return the machines of which so many devices hold the network and its caches."""
@@ -170,8 +170,8 @@ def _holding(
     return [entry for entry in platforms if entry.capacity is None or each <= entry.capacity]
 
 
-def _faster(one: Candidate, other: Candidate | None) -> Candidate:
-    return one if other is None or (one.low or 0.0) > (other.low or 0.0) else other
+def _faster(first: Candidate, second: Candidate | None) -> Candidate:
+    return first if second is None or (first.low or 0.0) > (second.low or 0.0) else second
 
 
 def _note_fewer(candidate: Candidate, fewer: Candidate | None) -> Candidate:

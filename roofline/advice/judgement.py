@@ -107,7 +107,7 @@ def _judge_times(
     first = parts[0].prediction
     tokens = first.tokens
     latencies = [part.latency for part in parts]
-    filling = max(_filling(part, wish, units) for part in parts)
+    filling = max(_wait_for_batch(part, wish, units) for part in parts)
     whole = None if None in latencies else filling + sum(value or 0.0 for value in latencies)
     behind = f" for {plural(len(parts), 'network')}" if len(parts) > 1 else ""
     estimated = all(part.low is not None for part in parts)
@@ -130,7 +130,7 @@ def _judge_times(
             doubts.append(Hurdle(limit, f"{limit.value} unknown"))
 
 
-def _filling(part: Part, wish: Wish, units: int) -> float:
+def _wait_for_batch(part: Part, wish: Wish, units: int) -> float:
     """Return the seconds that a camera's frame waits at least until its batch is full; 0 without cameras.
 
     A batch of more frames than a unit has cameras takes further frames of the same cameras.

@@ -52,7 +52,7 @@ def with_remedies(
     machines = {platform.key: platform for platform in platforms}
 
     @cache
-    def pruned(share: float) -> tuple[Workload, ...] | None:
+    def prune(share: float) -> tuple[Workload, ...] | None:
         if share == 1:
             return tuple(networks)
         try:
@@ -61,8 +61,8 @@ def with_remedies(
             # A network without channels to take away keeps them.
             return None
 
-    def compressed(datatype: str, share: float) -> tuple[Workload, ...] | None:
-        left = pruned(share)
+    def compress(datatype: str, share: float) -> tuple[Workload, ...] | None:
+        left = prune(share)
         try:
             return left and tuple(at_precision(network, datatype) for network in left)
         except RooflineError:
@@ -76,7 +76,7 @@ def with_remedies(
         if mendable and not entry.doubts and entry.platform not in tried and most > 0:
             tried.add(entry.platform)
             most -= 1
-            found = _remedy(entry, machines[entry.platform], wish, accuracy, compressed, effects)
+            found = _remedy(entry, machines[entry.platform], wish, accuracy, compress, effects)
             entries.append(replace(entry, remedy=found))
         else:
             entries.append(entry)

@@ -176,13 +176,13 @@ def _front(candidates: Sequence[Candidate]) -> set[int]:
         and (price := entry.total_price) is not None
     }
 
-    def beaten(mine: tuple[float, ...]) -> bool:
+    def is_beaten(mine: tuple[float, ...]) -> bool:
         return any(
             other != mine and all(b >= a for a, b in zip(mine, other, strict=True))
             for other in points.values()
         )
 
-    return {index for index, mine in points.items() if not beaten(mine)}
+    return {index for index, mine in points.items() if not is_beaten(mine)}
 
 
 def _check(networks: Sequence[Workload], platforms: Sequence[Platform], wish: Wish) -> None:

@@ -103,7 +103,7 @@ _FAMILIES = ("card", "Mac", "board")
 
 def _describe_families(advice: Advice, first: Candidate | None) -> str:
     """Return of a decoder what does it among cards, Macs and boards beside the first, or comes nearest to it."""
-    said = ""
+    text = ""
     for family in _FAMILIES:
         mine = [
             entry
@@ -114,7 +114,7 @@ def _describe_families(advice: Advice, first: Candidate | None) -> str:
             continue
         suiting = next((entry for entry in mine if entry.suits), None)
         if suiting is not None:
-            said += f"; the {family} that does it best is {_reached(suiting)}"
+            text += f"; the {family} that does it best is {_describe_reach(suiting)}"
             continue
         known = [entry if entry.low is not None else entry.fewer for entry in mine]
         nearest = max(
@@ -123,11 +123,13 @@ def _describe_families(advice: Advice, first: Candidate | None) -> str:
             default=None,
         )
         if nearest is not None:
-            said += f"; no {family} is known to do it, and nearest comes {_reached(nearest)}"
-    return said
+            text += (
+                f"; no {family} is known to do it, and nearest comes {_describe_reach(nearest)}"
+            )
+    return text
 
 
-def _reached(entry: Candidate) -> str:
+def _describe_reach(entry: Candidate) -> str:
     """Return a machine and the tokens that it is expected to write."""
     count = f"{entry.units:,} x " if entry.units > 1 else ""
     rates = [number(rate, 3) for rate in (entry.expected, entry.low, entry.high)]

@@ -55,7 +55,7 @@ def place_labels(
     page.keep(text.get_window_extent().extents for text in ax.texts)
     marks = [tuple(ax.transData.transform(point)) for point in (*points, *avoid)]
     page.taken += [page.around(mark, 4) for mark in marks]
-    left_out = 0
+    hidden = 0
     directions = prefer or [_DIRECTIONS] * len(labels)
     for mark, label, colour, point, own in zip(
         marks, labels, colours, points, directions, strict=False
@@ -65,7 +65,7 @@ def place_labels(
         ways = [(dx * far, dy * far) for far in _DISTANCES if far <= reach for dx, dy in own]
         found = page.write(mark, label, ways)
         if found is None:
-            left_out += 1
+            hidden += 1
             continue
         text, (dx, dy) = found
         note = ax.annotate(
@@ -75,7 +75,7 @@ def place_labels(
             arrowprops=_leader_look((dx, dy)) if _is_far((dx, dy)) else None,
         )  # fmt: skip
         note.set_in_layout(False)
-    return left_out
+    return hidden
 
 
 class _Page:
@@ -174,8 +174,8 @@ def _box(mark: Point, way: Point, size: tuple[float, float]) -> Box:
 def _any_touch(some: Sequence[Box], others: Sequence[Box]) -> bool:
     """Return whether any box overlaps any of the others."""
     return any(
-        one[2] > other[0] and one[0] < other[2] and one[3] > other[1] and one[1] < other[3]
-        for one in some
+        label[2] > other[0] and label[0] < other[2] and label[3] > other[1] and label[1] < other[3]
+        for label in some
         for other in others
     )
 

@@ -56,20 +56,20 @@ class Agreement(Chart):
 
     def size(self) -> tuple[float, float]:
         """Return the size in inches."""
-        shown = self._shown()
+        shown = self._strips_with_numbers()
         longest = max((len(strip.table) for strip in shown), default=0)
         return 5.5 + 0.07 * longest, 1.5 + 0.42 * len(shown) + 0.15 * (
             len(self.strips) - len(shown)
         )
 
-    def _shown(self) -> tuple[Strip, ...]:
+    def _strips_with_numbers(self) -> tuple[Strip, ...]:
         """Return the tables that have a line: those with numbers, or all where none has any."""
         return tuple(strip for strip in self.strips if strip.has_ratios) or self.strips
 
     def draw(self, ax: axes.Drawing) -> None:
         """Draw a point per cell at ours / published: circles agree, crosses do not; the counts at the right."""
         looks = {True: ("o", style.PRACTICE, "agrees"), False: ("x", style.PREDICTED, "does not")}
-        shown = self._shown()
+        shown = self._strips_with_numbers()
         everything = [abs(math.log(ratio)) for strip in shown for _, ratio in strip.cells if ratio]
         reach = min(_FARTHEST, max(1.3, math.exp(1.15 * max(everything, default=0.0))))
         for agrees, (marker, colour, name) in looks.items():

@@ -260,5 +260,5 @@ def _interval(row: Row) -> tuple[float, float] | None:
 
 def _words(row: Row, names: tuple[str, ...]) -> tuple[str, ...]:
     found = [label(row, name) for name in names]
-    said = ["" if word in SAYS_NOTHING else word for word in found]
-    return tuple(said if any(said) else found)
+    words = ["" if word in SAYS_NOTHING else word for word in found]
+    return tuple(words if any(words) else found)

@@ -59,7 +59,7 @@ class Needs(Chart):
         ax.set_xscale("log")
         ax.set_yscale("log")
         for answer, colour in _ANSWERS.items():
-            own = [place for _, said, place in self.machines if said == answer]
+            own = [place for _, verdict, place in self.machines if verdict == answer]
             if own:
                 ax.scatter(
                     [place[0] for place in own], [place[1] for place in own], s=22, color=colour, label=answer,

@@ -88,8 +88,8 @@ class Answer:
         advice, wish, shown = self.advice, self.wish, self.shown
         stated = _conventions(advice, wish, self.sort)
         # Rows of a bound only say so themselves.
-        said = stated.pop("throughput", None)
-        notes = [said] if said and wish.efficiency is not None else []
+        rate = stated.pop("throughput", None)
+        notes = [rate] if rate and wish.efficiency is not None else []
         if len(shown) < len(advice.candidates):
             more = plural(len(advice.candidates) - len(shown), "more row")
             notes.insert(0, f"{more} behind these: --top 0")
@@ -102,12 +102,12 @@ class Answer:
         ]  # fmt: skip
         notes += ["; ".join(left_out)] if left_out else []
         notes += dict.fromkeys(
-            said
+            rate
             for entry in shown
             for part in entry.parts
             for work in self.workloads
             if work.name == part.prediction.network
-            and (said := format_of_decoders(work, precision(part.prediction.datatype)))
+            and (rate := format_of_decoders(work, precision(part.prediction.datatype)))
         )
         counted = funnel(advice)
         lines = [

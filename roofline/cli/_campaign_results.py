@@ -22,8 +22,8 @@ def with_predictions(
 
     machine = find_platform(platform)
     merged: list[Record] = []
-    for row, (base, one) in zip(rows, pairs(found), strict=True):
-        gain = predicted_speedup(base, one, machine)
+    for row, (base, variant) in zip(rows, pairs(found), strict=True):
+        gain = predicted_speedup(base, variant, machine)
         # Beside the expected speed-up, before what was achieved.
         place = list(row).index("expected_speedup") + 1
         cells = list(row.items())
@@ -105,5 +105,5 @@ def _without_constant(
     values = {name: {row[name] for row in rows} for name in names if name in rows[0]}
     same = {name: found.pop() for name, found in values.items() if len(found) == 1}
     left = [{name: value for name, value in row.items() if name not in same} for row in rows]
-    said = ", ".join(f"{name} {value}" for name, value in same.items() if value)
-    return left, {"all rows": said} if said else {}
+    setting = ", ".join(f"{name} {value}" for name, value in same.items() if value)
+    return left, {"all rows": setting} if setting else {}

@@ -191,7 +191,7 @@ class LayerView:
 
     def rows(self, workload: Workload) -> list[Row]:
         """Return one exact row per layer shown."""
-        return [row for _, row in self._shown(workload)]
+        return [row for _, row in self._select_layers(workload)]
 
     def table(self, workload: Workload) -> list[Record]:
         """Return the layers shown as rows for a table, with shares of the whole network, and its total below."""
@@ -201,7 +201,7 @@ class LayerView:
             sum(layer.traffic_bytes for layer in layers),
             sum(self.times.values()),
         )
-        rows = [self._cells(layer, whole) for layer, _ in self._shown(workload)]
+        rows = [self._cells(layer, whole) for layer, _ in self._select_layers(workload)]
         total: Record = dict.fromkeys(rows[0], "") if rows else {}
         total |= {
             "layer": "total",
@@ -213,7 +213,7 @@ class LayerView:
             total |= {"ms": number(1e3 * whole[2]) or "", "of time": percent(1.0)}
         return [*rows, total]
 
-    def _shown(self, workload: Workload) -> list[tuple[Layer, Row]]:
+    def _select_layers(self, workload: Workload) -> list[tuple[Layer, Row]]:
         layers = _layers(workload, self.fused)
         rows = [self._row(layer) for layer in layers]
         # The bytes that the shares are of can be sorted by too.
@@ -277,11 +277,11 @@ def coverage_notes(workload: Workload) -> list[str]:
 def _most_frequent(reasons: Counter[str]) -> str:
     """Return the reasons that hold most nodes back, and how many others there are: a large graph has hundreds."""
     first = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))[:_REASONS]
-    said = "; ".join(f"{reason} ({plural(times, 'node')})" for reason, times in first)
+    reasons = "; ".join(f"{reason} ({plural(times, 'node')})" for reason, times in first)
     others = reasons.total() - sum(times for _, times in first)
     if not others:
-        return said
-    return f"{said}; and {plural(others, 'more node', 'more nodes')}: --layers -f csv says why of each"
+        return reasons
+    return f"{reasons}; and {plural(others, 'more node', 'more nodes')}: --layers -f csv says why of each"
 
 
 _REASONS = 2

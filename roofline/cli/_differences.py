@@ -233,16 +233,18 @@ def machine_lines(first: Platform, second: Platform) -> list[Line]:
         for name in known
         if first.has(name) and second.has(name)
     ]
-    one, two = first.specification, second.specification
+    left, right = first.specification, second.specification
     lines += [
         _figures("capacity", "GB", 1e9, first.memories[0].capacity, second.memories[0].capacity),
         _scaled_line("on_chip", "MB", 1e6, first.on_chip_capacity, second.on_chip_capacity),
         _scaled_line("host_link", "GB/s", 1e9, first.host_bandwidth, second.host_bandwidth),
-        _figures("tdp", "W", 1, one.power.tdp, two.power.tdp),
-        _figures("idle", "W", 1, one.power.idle, two.power.idle),
-        Line("watts_of", "", one.power.of, two.power.of),
-        _figures("price", "USD", 1, one.price, two.price),
-        Line("price_of", "", *(price.of if price else None for price in (one.price, two.price))),
+        _figures("tdp", "W", 1, left.power.tdp, right.power.tdp),
+        _figures("idle", "W", 1, left.power.idle, right.power.idle),
+        Line("watts_of", "", left.power.of, right.power.of),
+        _figures("price", "USD", 1, left.price, right.price),
+        Line(
+            "price_of", "", *(price.of if price else None for price in (left.price, right.price))
+        ),
     ]
     shown = [line for line in lines if line.first is not None or line.second is not None]
     return shown + _per_watt(known, first, second)
@@ -294,8 +296,8 @@ def _scaled_line(
     quantity: str, unit: str, factor: float, first: float | None, second: float | None
 ) -> Line:
     """Return a line of two numbers that are worked out, in a unit of ``factor`` base units."""
-    one, two = (None if value is None else value / factor for value in (first, second))
-    return Line(quantity, unit, one, two)
+    left, right = (None if value is None else value / factor for value in (first, second))
+    return Line(quantity, unit, left, right)
 
 
 def _counts(layer: ComparedLayer | None) -> str:

@@ -155,10 +155,10 @@ class RunOptions:
 def check_store(path: Path | None) -> None:
     """Refuse a store that is there and cannot be read, before anything is run."""
     from roofline.reading import exists
-    from roofline.validate.records.store import reading
+    from roofline.validate.records.store import open_for_reading
 
     if path is not None and exists(path):
-        with reading(path):
+        with open_for_reading(path):
             pass
 
 

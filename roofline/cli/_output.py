@@ -154,7 +154,7 @@ def arrange(
             hint = did_you_mean(plain, names) or f"Columns: {', '.join(names)}"
             raise OptionError(f"--sort: there is no column {column!r}", repair=hint)
         known = [place for place in order if rows[place].get(named[0]) is not None]
-        known.sort(key=lambda place: _sorting(rows[place][named[0]]), reverse=direction != "asc")
+        known.sort(key=lambda place: _sort_key(rows[place][named[0]]), reverse=direction != "asc")
         order = known + [place for place in order if place not in set(known)]
     return [entries[place] for place in (order[:top] if top else order)]
 
@@ -164,7 +164,7 @@ def _as_column(text: str) -> str:
     return text.strip().casefold().replace(" ", "_")
 
 
-def _sorting(value: Any) -> tuple[bool, float, str]:
+def _sort_key(value: Any) -> tuple[bool, float, str]:
     """Return what a cell is sorted by: numbers by size, words by letters."""
     if isinstance(value, (int, float)):
         return True, float(value), ""
@@ -270,7 +270,7 @@ def say(line: str) -> None:
 def as_json(document: Mapping[str, object] | DataclassInstance) -> str:
     """Return a document as JSON with its schema version first; numbers that are not finite become null."""
     return json.dumps(
-        {"schema_version": SCHEMA_VERSION, **_finite(cells(document))},
+        {"schema_version": SCHEMA_VERSION, **_replace_infinities(cells(document))},
         indent=2,
         ensure_ascii=False,
     )
@@ -318,8 +318,8 @@ def as_table(
             lines.append(line.rstrip())
     if QUIET.get():
         return "\n".join(lines)
-    said, held_back = _remarks_that_fit(remarks)
-    below = [_line(note) for note in (*said, *notes)]
+    shown, held_back = _remarks_that_fit(remarks)
+    below = [_line(note) for note in (*shown, *notes)]
     if EXPLAIN.get():
         below += [_line(note) for note in explained]
     elif explained or held_back:
@@ -377,13 +377,13 @@ def _cell(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, (list, tuple, dict)) else csv_cell(value)
 
 
-def _finite(value: Any) -> Any:
+def _replace_infinities(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(name): _finite(entry) for name, entry in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return {str(name): _replace_infinities(entry) for name, entry in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     if is_dataclass(value) and not isinstance(value, type):
-        return _finite(cells(value))
+        return _replace_infinities(cells(value))
     if isinstance(value, (list, tuple)):
-        return [_finite(entry) for entry in value]  # pyright: ignore[reportUnknownVariableType]
+        return [_replace_infinities(entry) for entry in value]  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):  # noqa: PLR0124
         return None
     return value

@@ -120,11 +120,11 @@ def stored_rows(path: Path, report: Report | None = None) -> list[dict[str, obje
         StoreError: The file is no record store, or was written by a newer version.
     """
     from roofline.validate.analysis.compare import backend_label
-    from roofline.validate.records.store import reading
+    from roofline.validate.records.store import open_for_reading
 
     rows: list[dict[str, object]] = []
     predictions = _Predictions()
-    with reading(path) as store:
+    with open_for_reading(path) as store:
         total = len(store)
         for number, run in enumerate(store.records(), 1):
             if report is not None and number % _STEP == 0:

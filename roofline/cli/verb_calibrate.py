@@ -202,13 +202,13 @@ def _table(
     from roofline.validate.calibration.calibrate import warnings
 
     lower = [name for name, way in roofs[-1].sources.items() if way == "library"]
-    said = [*warnings(roofs), *remarks]
-    said += [
+    lines = [*warnings(roofs), *remarks]
+    lines += [
         f"{row['backend']} {row['version']}, {plural(row['threads'], 'thread')}: "
         f"{plural(row['samples'], 'shape')} of {plural(row['kinds'], 'kind')} "
         f"in {row['seconds']:.0f} s; predict with --model calibrated"
         for row in profiles
     ]
     if lower:
-        said.append(f"lower bounds, from library matrix products: {', '.join(lower)}")
-    return as_table(rows, remarks=said, notes=[f"written to {output}: use it with -p {output}"])
+        lines.append(f"lower bounds, from library matrix products: {', '.join(lower)}")
+    return as_table(rows, remarks=lines, notes=[f"written to {output}: use it with -p {output}"])

@@ -113,24 +113,24 @@ def run(
     """Run what a campaign has no record of; stop it at any time and give the same command to go on."""
     from roofline.validate.campaigns.grid import load
     from roofline.validate.campaigns.runner import parse_retry, state
-    from roofline.validate.records.store import Store, default_store, reading
+    from roofline.validate.records.store import Store, default_store, open_for_reading
 
     asked = load(campaign)
     again = parse_retry(retry or [])
 
-    def left(kept: Store) -> tuple[State, tuple[Task, ...]]:
+    def select_tasks(kept: Store) -> tuple[State, tuple[Task, ...]]:
         before = state(asked, kept)
         chosen = before.only(only or [])
         tasks = tuple(task for task in before.tasks(again) if task.point.key in chosen)
         return before, tasks[:limit] if limit else tasks
 
     if dry_run:
-        with reading(store, absent_ok=True) as kept:
-            plan = Plan(asked, *left(kept))
+        with open_for_reading(store, absent_ok=True) as kept:
+            plan = Plan(asked, *select_tasks(kept))
             result.emit(document=plan.document, rows=plan.rows, table=plan.table)
         return
     with Store(store or default_store()) as kept:
-        before, tasks = left(kept)
+        before, tasks = select_tasks(kept)
         _announce(before, tasks)
         _run(asked, tasks, kept, machine=machine, tracker=tracker, fresh=fresh)
         after = Summary(state(asked, kept))
@@ -144,10 +144,10 @@ def status(
     """Tell how many runs of a campaign are done, failed, disturbed and left, and why."""
     from roofline.validate.campaigns.grid import load
     from roofline.validate.campaigns.runner import state
-    from roofline.validate.records.store import reading
+    from roofline.validate.records.store import open_for_reading
 
     asked = load(campaign)
-    with reading(store) as kept:
+    with open_for_reading(store) as kept:
         found = Summary(state(asked, kept))
     result.emit(document=found.document, rows=found.rows, table=found.table)
 
@@ -168,10 +168,10 @@ def results(
     from roofline.validate.analysis.derived import KINDS
     from roofline.validate.campaigns.grid import load
     from roofline.validate.campaigns.runner import state
-    from roofline.validate.records.store import reading
+    from roofline.validate.records.store import open_for_reading
 
     kind = check_known(kind, KINDS, f"unknown kind {kind!r}")
-    with reading(store) as kept:
+    with open_for_reading(store) as kept:
         recorded = state(load(campaign), kept).records_in_order()
     found = configurations(recorded, shortest=shortest)
     rows = KINDS[kind](found)

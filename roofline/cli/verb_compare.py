@@ -188,7 +188,7 @@ def _is_machine(name: str) -> bool:
         return True
     known = networks()
     path = Path(name)
-    named = name.casefold() in {one.casefold() for one in known}
+    named = name.casefold() in {key.casefold() for key in known}
     if not (exists(path) or path.suffix or len(path.parts) > 1 or named):
         hint = did_you_mean(name, [*known, *platform_files()])
         raise NetworkError(

@@ -180,13 +180,13 @@ class _WrittenNetwork:
             "stored_bytes": done.stored_bytes, "scale_bytes": done.scale_bytes, "agrees": done.agrees,
             "zero_share": done.zero_share, "speedups": [entry.record() for entry in self.speedups],
             "channel_groups": 0 if plan is None else len(plan.groups),
-            "channels_removed": 0 if plan is None else plan.removed, "fixed": self.fixed(),
+            "channels_removed": 0 if plan is None else plan.removed, "fixed": self.fixed_layers(),
             "narrowing": None if done.narrowing is None else asdict(done.narrowing),
             "loads": not self.unchecked, "not_loaded_because": self.unchecked or None,
             "random_weights": self.filled, "absent_tensors": self.absent,
         }  # fmt: skip
 
-    def fixed(self) -> list[Record]:
+    def fixed_layers(self) -> list[Record]:
         """Return the layers that keep all of their channels, and why."""
         plan = self.done.plan
         return [] if plan is None else [
@@ -237,7 +237,7 @@ class _WrittenNetwork:
                 f"{entry.layer} keeps {plural(entry.channels, 'channel')}: {entry.reason}"
                 for entry in plan.fixed
             ]
-        narrowed = [] if done.narrowing is None else _narrowing(done.narrowing)
+        narrowed = [] if done.narrowing is None else _describe_narrowing(done.narrowing)
         if _keeps_more(done):
             warnings.append(
                 "warning: the file keeps more than was asked, behind calls that no writer follows: see both columns; "
@@ -272,7 +272,7 @@ def _keeps_more(done: CompressedModel) -> bool:
     )
 
 
-def _narrowing(found: Narrowing) -> list[str]:
+def _describe_narrowing(found: Narrowing) -> list[str]:
     """Return what a table says of the weights that were narrowed, and of those that were not."""
     whole = plural(found.weight_bytes, "weight byte is", "weight bytes are")
     lines = [f"{found.narrowed_bytes:,} of {whole} stored narrower"]

@@ -34,7 +34,7 @@ def demo(
     from roofline.validate.demo.run import run_demo
 
     with progress("demo") as report:
-        found = run_demo(minutes=minutes, report=report, said=_say)
+        found = run_demo(minutes=minutes, report=report, remark=_say)
     files = write_demo(found, output)
     tables = [
         as_table(

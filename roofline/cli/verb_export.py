@@ -49,7 +49,7 @@ def export_records(
     """Write records to a file that roofline import reads back with nothing lost."""
     from roofline.validate.measuring.backend import backends
     from roofline.validate.records.files import export
-    from roofline.validate.records.store import reading
+    from roofline.validate.records.store import open_for_reading
     from roofline.workloads import networks
     from roofline.writing import write_whole
 
@@ -65,7 +65,7 @@ def export_records(
     }
     wanted = {name: value for name, value in wanted.items() if value}
     written = itertools.count()
-    with reading(store) as kept:
+    with open_for_reading(store) as kept:
         found = _campaign_runs(campaign, kept, wanted) if campaign else kept.records(**wanted)
         # Records are read while their lines are written, and dropped again.
         counted = (run for run, _ in zip(found, written, strict=False))

@@ -270,7 +270,7 @@ def find_conflicts(*, table: TableArgument, result: ResultOptions) -> None:
         for each in found
     ]
 
-    def shown() -> str:
+    def render() -> str:
         cells = [
             {
                 name: f"{value:.4g}" if isinstance(value, float) else value
@@ -283,5 +283,5 @@ def find_conflicts(*, table: TableArgument, result: ResultOptions) -> None:
         return as_table(cells, notes=(note,)) if cells else f"{note}; no conflicts."
 
     result.emit(
-        document=lambda: {"known": known, "conflicts": rows}, rows=lambda: rows, table=shown
+        document=lambda: {"known": known, "conflicts": rows}, rows=lambda: rows, table=render
     )

@@ -114,7 +114,7 @@ def _records(
     """Return the records that are named, or None where the shipped ones serve."""
     from roofline.validate.records.importers import read_runs
     from roofline.validate.records.importers._registry import Facts
-    from roofline.validate.records.store import reading
+    from roofline.validate.records.store import open_for_reading
     from roofline.validate.records.turns import latest
 
     if study.decide is None:
@@ -135,7 +135,7 @@ def _records(
     if runs is not None:
         _, found = read_runs(runs, Facts(), form="records")
         return latest(found.measurements)
-    with reading(file) as kept:
+    with open_for_reading(file) as kept:
         return latest(kept.records())
 
 

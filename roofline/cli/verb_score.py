@@ -187,13 +187,13 @@ def _runs(
     with progress("score") as report:
         fits = 0
 
-        def fitted() -> None:
+        def count_fit() -> None:
             nonlocal fits
             fits += 1
             report(plural(fits, "fit"), fits, 0)
 
         scored = score_evidence(
-            evidence, model=model, leave=leave, figures=figures, progress=fitted
+            evidence, model=model, leave=leave, figures=figures, progress=count_fit
         )
     if rows is not None:
         _write_rows(scored, rows)

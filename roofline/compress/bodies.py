@@ -162,22 +162,28 @@ def _results(node: onnx.NodeProto, types: dict[str, Tensor]) -> None:
                 types[entry.name] = replace(types[name], name=entry.name, value=None)
 
 
-def _type_of_both(one: Tensor, other: Tensor) -> Tensor:
+def _type_of_both(first: Tensor, second: Tensor) -> Tensor:
     shape: Shape | None = None
-    if one.shape is not None and other.shape is not None and len(one.shape) == len(other.shape):
-        shape = tuple(a if a == b else None for a, b in zip(one.shape, other.shape, strict=True))
+    if (
+        first.shape is not None
+        and second.shape is not None
+        and len(first.shape) == len(second.shape)
+    ):
+        shape = tuple(
+            a if a == b else None for a, b in zip(first.shape, second.shape, strict=True)
+        )
     same = (
-        one.value is not None
-        and other.value is not None
-        and one.value.shape == other.value.shape
-        and bool((one.value == other.value).all())
+        first.value is not None
+        and second.value is not None
+        and first.value.shape == second.value.shape
+        and bool((first.value == second.value).all())
     )
     return replace(
-        one,
+        first,
         shape=shape,
-        value=one.value if same else None,
-        constant=one.constant and other.constant,
-        stored=one.stored and other.stored,
+        value=first.value if same else None,
+        constant=first.constant and second.constant,
+        stored=first.stored and second.stored,
     )
 
 

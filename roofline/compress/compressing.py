@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from roofline.binding import UNBOUND, Binding
 from roofline.compress.bodies import calls, distinct, nested_tensors
 from roofline.compress.channels import prune
-from roofline.compress.narrowing import Narrowing, narrowing
+from roofline.compress.narrowing import Narrowing, find_narrowing
 from roofline.compress.pruning import PruningPlan
 from roofline.compress.quantization import Quantization
 from roofline.compress.recount import multiplies
@@ -127,7 +127,7 @@ def compress(
     if request.quantization is not None and request.quantization.datatype is not None:
         asked = request.quantization.datatype
         before = dense if wide is model else Workload.from_onnx(wide, name=name, binding=binding)
-        told = narrowing(
+        told = find_narrowing(
             before, counted, asked.weight_bits,
             asked=kept_layers(distinct(inline_functions(wide)), request.quantization), scales=_scales(written),
         )  # fmt: skip

@@ -50,7 +50,7 @@ class Narrowing:
         return dict(sorted(groups.items(), key=lambda item: -sum(e.bytes for e in item[1])))
 
 
-def narrowing(
+def find_narrowing(
     before: Workload,
     after: Workload,
     bits: Bits,

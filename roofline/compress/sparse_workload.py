@@ -76,7 +76,7 @@ def with_stored_zeros(workload: Workload, model: onnx.ModelProto) -> Workload:
     """
     zeros = count_zeros(distinct(model))
 
-    def marked(layer: Layer) -> Layer:
+    def mark(layer: Layer) -> Layer:
         tensors = _multiplying_weights(layer)
         elements = sum(tensor.elements or 0 for tensor in tensors)
         found = sum(zeros.get(stored_name(tensor.name, zeros), 0) for tensor in tensors)
@@ -87,8 +87,8 @@ def with_stored_zeros(workload: Workload, model: onnx.ModelProto) -> Workload:
 
     return replace(
         workload,
-        layers=tuple(marked(layer) for layer in workload.layers),
-        fused_layers=tuple(marked(layer) for layer in workload.fused_layers),
+        layers=tuple(mark(layer) for layer in workload.layers),
+        fused_layers=tuple(mark(layer) for layer in workload.fused_layers),
     )
 
 

@@ -34,9 +34,9 @@ def compress_unweighted(
     if request.pruning is not None:
         request = replace(request, pruning=replace(request.pruning, criterion="first"))
     done, other = (compress(fill(seed), request, name=name, binding=binding) for seed in (0, 1))
-    left_out = 0
+    dropped = 0
     for mine, theirs in zip(every_tensor(done.model), every_tensor(other.model), strict=True):
         if mine.SerializeToString() != theirs.SerializeToString():
             drop_data(mine)
-            left_out += 1
-    return done, left_out
+            dropped += 1
+    return done, dropped

@@ -132,7 +132,7 @@ def _mark_limits(layers: Sequence[Layer], experts: UnrolledExperts) -> tuple[Lay
     )
 
 
-def decoding(name: str, model: onnx.ModelProto) -> Decoding | None:
+def find_decoding(name: str, model: onnx.ModelProto) -> Decoding | None:
     """Return a graph as a decoder; None where it has no cache among its inputs.
 
     Raises:

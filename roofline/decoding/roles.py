@@ -103,10 +103,10 @@ def roles_of(model: onnx.ModelProto) -> Roles | None:
         _check_unnamed(entries, model.graph.name)
         return None
 
-    def named(names: frozenset[str]) -> tuple[Input, ...]:
+    def select(names: frozenset[str]) -> tuple[Input, ...]:
         return tuple(entry for entry in entries if entry.name in names)
 
-    tokens = named(spellings.TOKENS)
+    tokens = select(spellings.TOKENS)
     if len(tokens) != 1:
         rest = ", ".join(repr(entry.name) for entry in entries if entry not in caches)
         raise DimensionError(
@@ -118,12 +118,12 @@ def roles_of(model: onnx.ModelProto) -> Roles | None:
     ]
     first: Mapping[str, int] = _attributes(attention[0]) if attention else {}
     dims = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
-    table, places = _token_table(model.graph, dims), named(spellings.PLACES)
+    table, places = _token_table(model.graph, dims), select(spellings.PLACES)
     angles = _angle_tables(model.graph, dims, {entry.name for entry in places})
     heads = caches[0].shape[1] if len(caches[0].shape) == 4 else None
     return Roles(
-        tokens[0], caches, named(spellings.MASKS), places, named(spellings.WHOLE), named(spellings.PAST),
-        named(spellings.VALID), named(spellings.BRANCH),
+        tokens[0], caches, select(spellings.MASKS), places, select(spellings.WHOLE), select(spellings.PAST),
+        select(spellings.VALID), select(spellings.BRANCH),
         layers=max(len(attention), 1) if attention else max(len(caches) // 2, 1),
         heads=first.get("num_heads") or first.get("q_num_heads"),
         kv_heads=first.get("kv_num_heads") or (heads if isinstance(heads, int) else None),

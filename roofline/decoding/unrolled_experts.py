@@ -45,7 +45,7 @@ def unrolled_experts(model: onnx.ModelProto) -> UnrolledExperts | None:
         if router.op_type != "TopK" or len(router.output) < 2:
             continue
         numbers = [node for node in graph.readers(router.output[1]) if node.op_type == "Equal"]
-        found = [names for node in numbers if (names := set(graph.gated_by(node)))]
+        found = [names for node in numbers if (names := set(graph.find_gated(node)))]
         picked = graph.whole_number(router.input[1])
         if len(found) > 1 and picked is not None and picked < len(found):
             products |= set[str]().union(*found)
@@ -89,7 +89,7 @@ class _Graph:
             return int.from_bytes(tensor.raw_data, "little", signed=True)
         return next(iter((*tensor.int64_data, *tensor.int32_data)), None)
 
-    def gated_by(self, chosen: Any) -> Iterator[str]:
+    def find_gated(self, chosen: Any) -> Iterator[str]:
         """Yield the products whose result is weighed by whether an expert is chosen, and by nothing else."""
         weights, open_ = {chosen.output[0]}, [chosen.output[0]]
         while open_:

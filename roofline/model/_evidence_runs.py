@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from roofline.model._core import Floats
-from roofline.model._expected_data import Parameters, shipped
+from roofline.model._expected_data import Parameters, shipped_parameters
 from roofline.model._law_estimates import Effect
 from roofline.model._network_facts import facts_of, under_way
 from roofline.model._run_facts import Facts, join_facts
@@ -59,7 +59,7 @@ def runs_of(
 ) -> list[Runs]:
     """Return what the law says of networks on machines, all at the same batches."""
     every = [each.facts(in_flight=each.deployment.usage.throughput) for each in asked]
-    rates = _timed(every, batches, effects, known)
+    rates = _time_runs(every, batches, effects, known)
     # A chip that streams items has many under way at any batch: their rate says nothing of one's latency.
     alone = [
         place
@@ -68,7 +68,7 @@ def runs_of(
     ]
     # Their own throughput is that of one run at a time unless several are in flight: one answer serves for both.
     several = [place for place in alone if asked[place].deployment.usage.throughput]
-    times = _timed(
+    times = _time_runs(
         [asked[place].facts(in_flight=False) for place in several], batches, effects, known
     )
     latencies = {place: rates[place] for place in alone} | dict(zip(several, times, strict=True))
@@ -85,7 +85,7 @@ def runs_of(
     return found
 
 
-def _timed(
+def _time_runs(
     runs: Sequence[Facts],
     batches: Floats,
     effects: Mapping[str, Effect] | None,
@@ -112,7 +112,7 @@ def machine_effect(
         figures: Runs of the machine and the items per second of each.
         parameters: The model's; by default those shipped.
     """
-    known = parameters or shipped()
+    known = parameters or shipped_parameters()
     facts = join_facts([found for found, _ in figures])
     fps = np.asarray([value for _, value in figures])
     prior = known.law.effects.get(facts.machine[0])

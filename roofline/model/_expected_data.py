@@ -46,7 +46,7 @@ class MachineRuns:
     runs: Mapping[str, int]
     """How many it has, per runtime."""
 
-    def fastest(self, among: Container[str]) -> str | None:
+    def find_fastest(self, among: Container[str]) -> str | None:
         """Return the fastest runtime of some, of those with a tenth of the runs of the most run; None for none."""
         known = [name for name in self.speeds if name in among]
         most = max((self.runs[name] for name in known), default=0)
@@ -87,7 +87,7 @@ class ParametersDocument(TypedDict):
 
 
 @cache
-def shipped() -> Parameters:
+def shipped_parameters() -> Parameters:
     """Return the parameters that come with the program."""
     text = files("roofline.model").joinpath(NAME).read_text(encoding="utf-8")
     return from_document(json.loads(text))

@@ -35,7 +35,7 @@ def parts_of(
     own = [each for each in members if each is not anchor or not is_product(anchor)]
     names = {each.op_type for each in own}
     for name, gate in _GATES.items():
-        gated = _gated(own, gate)
+        gated = _gate_and_product(own, gate)
         if name in among and gated:
             return name, gated
     if names >= NEEDED["gelu"]:
@@ -52,7 +52,7 @@ def _reads(reader: Layer, made: Layer) -> bool:
     return any(tensor.name in given for tensor in reader.inputs)
 
 
-def _gated(own: Sequence[Layer], gate: str) -> tuple[Layer, ...]:
+def _gate_and_product(own: Sequence[Layer], gate: str) -> tuple[Layer, ...]:
     """Return a gate and the product of it with what it reads."""
     for first in own:
         if first.op_type != gate:

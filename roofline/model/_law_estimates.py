@@ -62,6 +62,6 @@ class Estimates:
     known: NDArray[np.int8]
     """What is known of each, a place in `KNOWN`: by which quantiles the run is judged."""
 
-    def moved(self, by: Floats) -> Estimates:
+    def shift(self, by: Floats) -> Estimates:
         """Return the estimates with something added to the logarithms."""
         return replace(self, log_time=self.log_time + by)

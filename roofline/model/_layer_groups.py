@@ -138,7 +138,7 @@ def group_layers(layers: Sequence[LayerCounts]) -> Floats | None:
         layers: What `gather_alike` returns.
     """
     macs, weights = sum(each.macs for each in layers), sum(each.weights for each in layers)
-    written = written_by_arithmetic(layers)
+    written = activation_elements(layers)
     if not macs or not written:
         return None
     return np.asarray(
@@ -152,6 +152,6 @@ def group_layers(layers: Sequence[LayerCounts]) -> Floats | None:
     )  # fmt: skip
 
 
-def written_by_arithmetic(layers: Sequence[LayerCounts]) -> float:
+def activation_elements(layers: Sequence[LayerCounts]) -> float:
     """Return the elements that layers with multiply-accumulates write: the network's activations."""
     return sum(each.written for each in layers if each.kind != OTHER)

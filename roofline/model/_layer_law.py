@@ -150,23 +150,23 @@ def _time_of_layers(
     by_compute = roof * by_compute / np.maximum(by_compute + by_memory, 1e-300)
     in_memory = (roof - by_compute) / np.maximum(memory, 1e-300)
 
-    def summed(each: Floats) -> Floats:
+    def sum_runs(each: Floats) -> Floats:
         return np.bincount(run, each, minlength=runs).astype(np.float64)
 
     of_kinds = np.bincount(
         run * len(ARITHMETIC) + place, by_compute, minlength=runs * len(ARITHMETIC)
     ).reshape(runs, len(ARITHMETIC))
     weighed, moved_all, called_all = (
-        summed(in_memory * weights),
-        summed(in_memory * moved),
-        summed(called),
+        sum_runs(in_memory * weights),
+        sum_runs(in_memory * moved),
+        sum_runs(called),
     )
-    moved_own, called_own = summed(in_memory * moved * multiplies), summed(called * multiplies)
+    moved_own, called_own = sum_runs(in_memory * moved * multiplies), sum_runs(called * multiplies)
     computed = of_kinds.sum(1)
     total = computed + weighed + moved_all + called_all + once
     derivatives = np.stack(
         [
-            *of_kinds.T, summed(-width * by_compute), weighed, moved_own, moved_all - moved_own,
+            *of_kinds.T, sum_runs(-width * by_compute), weighed, moved_own, moved_all - moved_own,
             called_own, called_all - called_own, once,
         ],
         1,

@@ -63,10 +63,10 @@ def class_of(platform: Platform) -> str | None:
 
 def marks_of(workload: Workload) -> dict[str, float]:
     """Return 1 for each kind of arithmetic that a network does a share of, else 0."""
-    return workload.once("marked", lambda: _marked(workload))
+    return workload.once("marked", lambda: _mark_kinds(workload))
 
 
-def _marked(workload: Workload) -> dict[str, float]:
+def _mark_kinds(workload: Workload) -> dict[str, float]:
     macs = {"depthwise": 0, "grouped": 0, "attention": 0}
     for layer in workload.layers:
         kind = _kind(layer)

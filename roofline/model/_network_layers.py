@@ -29,10 +29,10 @@ def groups_of_workload(workload: Workload) -> Floats | None:
 
 def layer_counts(workload: Workload) -> Iterator[LayerCounts]:
     """Yield what each layer requires. What is one call however it was exported, is one."""
-    folded = _folded(workload)
+    folded = _folded_names(workload)
     for layer in workload.layers:
         if layer.cost.macs:
-            yield _multiplying(layer)
+            yield _count_products(layer)
         elif (
             layer.kind not in (Kind.VIEW, Kind.CONTROL)
             and layer.inputs
@@ -43,7 +43,7 @@ def layer_counts(workload: Workload) -> Iterator[LayerCounts]:
             yield LayerCounts(OTHER, 0.0, 2 * written, written, 0.0, WIDE, layer.repeats)
 
 
-def _folded(workload: Workload) -> frozenset[str]:
+def _folded_names(workload: Workload) -> frozenset[str]:
     """Return the names of layers that are part of another's call: all of a pattern but its last, and added biases."""
     by_name = {layer.name: layer for layer in workload.layers}
     found: set[str] = set()
@@ -64,7 +64,7 @@ def _folded(workload: Workload) -> frozenset[str]:
     return frozenset(found)
 
 
-def _multiplying(layer: Layer) -> LayerCounts:
+def _count_products(layer: Layer) -> LayerCounts:
     """Return what a layer with multiply-accumulates requires, for one of its repeats."""
     kind, narrow = _kind(layer)
     cost, times = layer.cost, layer.repeats

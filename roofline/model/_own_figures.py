@@ -52,7 +52,7 @@ class OwnFigures:
             places: Where the runs are; (runs, features).
             shares: Shares of (a, w, k, t) of the time of each.
         """
-        own = self.variance * _shared(places, self.places)
+        own = self.variance * _covariance(places, self.places)
         both = own + shares @ self.before @ self.shares.T
         return own @ self.weights, np.einsum("nf,fg,ng->n", both, self.inverse, both)
 
@@ -69,13 +69,13 @@ def own_figures(
         variance: Of the logarithm of a run's time around its machine's law.
         left: Measured less estimated logarithm of the time of each, by the machine's law after the figures.
     """
-    own = variance * (_shared(places, places) + REPEATED * np.eye(len(left)))
+    own = variance * (_covariance(places, places) + REPEATED * np.eye(len(left)))
     inverse = np.asarray(np.linalg.inv(own + shares @ before @ shares.T), np.float64)
     weights = np.asarray(np.linalg.solve(own, left), np.float64)
     return OwnFigures(places, shares, before, variance, weights, inverse)
 
 
-def _shared(left: Floats, right: Floats) -> Floats:
+def _covariance(left: Floats, right: Floats) -> Floats:
     """Return the covariance of what runs leave, relative to their variance."""
     apart = (left[:, None] - right[None]) ** 2
     alike, same = (apart @ np.where(BATCH, 0.5, near) ** 2 for near in (1.0, ALIKE))

@@ -88,9 +88,9 @@ def case_of(
     holds = choices.get("traffic") is None and holder is not None
     if holds and holder is not None and holder.capacity is not None:
         over = workload.weight_bytes - holder.capacity.base
-        guessed = over > 0 and holder.capacity.kind == "estimated"
-        if guessed and workload.weight_bytes > most_held(holder.capacity):
-            over, guessed = workload.weight_bytes - most_held(holder.capacity), False
+        is_estimate = over > 0 and holder.capacity.kind == "estimated"
+        if is_estimate and workload.weight_bytes > most_held(holder.capacity):
+            over, is_estimate = workload.weight_bytes - most_held(holder.capacity), False
         where = f"{holder.name} of {platform.key}"
         rest = platform.weight_bandwidth or platform.bandwidth
         crossed = f"{over / 1e6:.3g} MB of weights do not fit in {where} and are read at {rest / 1e9:.3g} GB/s"
@@ -102,7 +102,7 @@ def case_of(
             )
         stay = f"weights stay in {where}"
         free = f"how many weights {where} holds is not published: none are charged, so the bound holds anyway"
-        notes += (free if guessed else stay if over <= 0 else crossed,)
+        notes += (free if is_estimate else stay if over <= 0 else crossed,)
     return Case(
         workload, platform, asked, unit, batch, traffic, operations, reads, notes, holds,
         choices.get("runtime"), choices.get("effects"),

@@ -137,7 +137,7 @@ def _pooling_work(layer: Layer) -> WorkShape | None:
     return WorkShape(f"pool.{form}", (out[1], out[0] * math.prod(out[2:]), taps))
 
 
-def _transposed(layer: Layer, source: tuple[int, ...]) -> str:
+def _classify_transposition(layer: Layer, source: tuple[int, ...]) -> str:
     """Return how a transposition moves elements: whole ``rows``, along one ``axis`` that changes its place, or ``all``.
 
     Axes of length one count as axes: kernels that move one axis are chosen by the order as it is written.
@@ -166,7 +166,7 @@ def moving_work(layer: Layer) -> WorkShape:
     run = out[-1] if out else 1.0
     name = layer.op_type
     if name == "Transpose":
-        form = _transposed(layer, source)
+        form = _classify_transposition(layer, source)
         name, run = f"Transpose.{form}", run if form == "rows" else 1.0
     elif name in ("Resize", "Upsample"):
         name = "Resize." + (

@@ -102,7 +102,7 @@ class TimeLaw:
             found[rows] = columns[rows] @ self._slopes(machine_class, runtime)
         return found
 
-    def _applying(self, machine_class: str, runtime: str) -> list[int]:
+    def _find_terms(self, machine_class: str, runtime: str) -> list[int]:
         """Return the places of the terms that apply to a class under a runtime, over all levels."""
         labels = {
             "family": FAMILIES.get(machine_class, ""), "runtime": runtime, "class": machine_class,
@@ -120,7 +120,7 @@ class TimeLaw:
         if known is not None:
             return known
         slopes = np.zeros((len(FEATURES), len(PARTS)))
-        for place in self._applying(machine_class, runtime):
+        for place in self._find_terms(machine_class, runtime):
             term = self.terms[place]
             slopes[FEATURES.index(term.feature), PARTS.index(term.part)] += self.coefficients[
                 place
@@ -143,7 +143,7 @@ class TimeLaw:
             self.logarithms(facts) + means, facts.terms, covariances, spread, known
         )
         found = self._as_new(found, facts)
-        found = self._by_layers(found.moved(self.beside(facts)), facts, means, spread)
+        found = self._by_layers(found.shift(self.beside(facts)), facts, means, spread)
         if not any(effect.figures for effect in (effects or {}).values()):
             return found
         each = self._effects_of(facts.machine, facts.setting, effects)
@@ -220,7 +220,7 @@ class TimeLaw:
         known = self._known_doubts.get((machine_class, runtime))
         if known is not None:
             return known
-        rows = self._applying(machine_class, runtime)
+        rows = self._find_terms(machine_class, runtime)
         slots = [
             FEATURES.index(self.terms[row].feature) * len(PARTS)
             + PARTS.index(self.terms[row].part)
@@ -308,11 +308,11 @@ class TimeLaw:
         )  # fmt: skip
         values = {name: np.repeat(value, items) for name, value in self.features(runs).items()}
         values["batch"] = of_batch(batches.reshape(rows))
-        found = found.moved(
+        found = found.shift(
             self.surface.at(np.repeat(runs.where, items), np.repeat(runs.own, items), values)
         )
         each = np.repeat(np.arange(len(runs)), items)
-        found = self._as_new(found.moved(self._of_ways(runs)[each]), runs, each)
+        found = self._as_new(found.shift(self._of_ways(runs)[each]), runs, each)
         around = spread.ravel()[each]
         if self.layers.applies(runs).any():
             at = runs.take(each).at(batches.reshape(rows))

@@ -46,8 +46,8 @@ def choose_unit(
     there = [unit for unit in _WIDENED if platform.has(unit)]
     if stored.widened and there:
         unit = max(there, key=platform.peak)
-        told = (f"weights in {name} are widened for the {unit} unit of {platform.key}",)
-        return unit, () if unit == wanted else told
+        notes = (f"weights in {name} are widened for the {unit} unit of {platform.key}",)
+        return unit, () if unit == wanted else notes
     if stored.widened:
         raise DatatypeError(
             f"{platform.key} has no unit of floats that {name} could be widened for; it has "
@@ -61,7 +61,7 @@ def choose_unit(
             f"{platform.key} has no {wanted} unit; it has {', '.join(platform.datatypes)}",
             repair=f"Choose one of them with {DATATYPE}, or let {EMULATE} run on the next wider one",
         )
-    unit = platform.emulating(wanted)
+    unit = platform.emulation(wanted)
     return unit, (f"{name} is emulated: it runs on the {unit} unit of {platform.key}",)
 
 
@@ -91,6 +91,6 @@ def layer_units(
 def _holding_peak(platform: Platform, peak: str) -> str:
     """Return the peak itself, or that of the next wider unit of the machine; itself where there is none."""
     try:
-        return platform.emulating(peak)
+        return platform.emulation(peak)
     except DatatypeError:
         return peak

@@ -73,26 +73,26 @@ def _read(entry: Entry, platform: str) -> Profile:
 
 
 def _remarks(entry: Entry, platform: Platform) -> tuple[str, ...]:
-    told = [f"profile {entry.key} of {entry.date}"]
+    notes = [f"profile {entry.key} of {entry.date}"]
     if entry.processor and entry.processor not in platform.name:
-        told.append(
+        notes.append(
             f"warning: the profile was measured on {entry.processor}, and this file is of {platform.name}"
         )
     if entry.threads > 1 and platform.threads is None:
-        told.append(
+        notes.append(
             f"warning: times are those of runs on {plural(entry.threads, 'thread')}, of which this file has no "
             "operating mode"
         )
     try:
         installed = version(_DISTRIBUTIONS.get(entry.backend, entry.backend))
     except PackageNotFoundError:
-        return tuple(told)
+        return tuple(notes)
     if installed != entry.version:
-        told.append(
+        notes.append(
             f"warning: the profile is of {entry.backend} {entry.version}, and {installed} is installed here; "
             "calibrate again if it is to run here"
         )
-    return tuple(told)
+    return tuple(notes)
 
 
 def _run(case: Case) -> Prediction | None:

@@ -113,9 +113,9 @@ class FittedLaw:
         between, known = width**2 - own, [figure.run for figure in figures]
         off = np.array([figure.off for figure in figures])
         among = between + own * (
-            (1 - REPEATED) * _shared(known, known) + REPEATED * np.eye(len(known))
+            (1 - REPEATED) * _correlations(known, known) + REPEATED * np.eye(len(known))
         )
-        to = between + own * (1 - REPEATED) * _shared([run], known)[0]
+        to = between + own * (1 - REPEATED) * _correlations([run], known)[0]
         weights = np.asarray(np.linalg.solve(among, to), np.float64)
         far = EIGHT_OF_TEN**2 * float(off @ np.linalg.solve(among, off))
         tails = (_TAILS + far) / (_TAILS + len(off))
@@ -123,15 +123,15 @@ class FittedLaw:
         return float(weights @ off), math.sqrt(left * tails)
 
 
-def _shared(left: Sequence[LawRun], right: Sequence[LawRun]) -> NDArray[np.float64]:
+def _correlations(left: Sequence[LawRun], right: Sequence[LawRun]) -> NDArray[np.float64]:
     """Return which share of what is their own runs have in common."""
-    return np.array([[_alike(one, other) for other in right] for one in left])
+    return np.array([[_correlation(first, second) for second in right] for first in left])
 
 
-def _alike(one: LawRun, other: LawRun) -> float:
-    if one.of != other.of:
+def _correlation(first: LawRun, second: LawRun) -> float:
+    if first.of != second.of:
         return 0.0
-    return float(np.exp(-((one.place - other.place) ** 2).sum() / (2 * NEAR**2)))
+    return float(np.exp(-((first.place - second.place) ** 2).sum() / (2 * NEAR**2)))
 
 
 class _Factors(TypedDict):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from roofline.errors import OptionError, check_known
-from roofline.model._expected_data import OFTEN, Parameters, Usage, shipped
+from roofline.model._expected_data import OFTEN, Parameters, Usage, shipped_parameters
 from roofline.model._network_facts import class_of
 
 if TYPE_CHECKING:
@@ -66,13 +66,13 @@ def deployment(
     Raises:
         OptionError: No machine of any class has the runtime in the evidence, or another maker's alone have it.
     """
-    known = parameters or shipped()
+    known = parameters or shipped_parameters()
     before = known.machines.get(platform.key)
     name = class_of(platform) if before is None else before.machine_class
     if name is None:
         return None
     if asked is None and before:
-        asked = before.fastest(_tabled(known.usage.get(name, {})))
+        asked = before.find_fastest(_select_tabled(known.usage.get(name, {})))
         best = runtime_for(name, None, known, platform.vendor)
         if best is not None and best[0] != ANY and asked not in MAKERS:
             asked = best[0]
@@ -82,7 +82,7 @@ def deployment(
     if asked is None and before and chosen[0] == ANY:
         # Nothing is published of the maker's machines but what reports of this one say.
         own = [runtime for runtime, maker in MAKERS.items() if maker == platform.vendor]
-        reported = before.fastest(own)
+        reported = before.find_fastest(own)
         chosen = chosen if reported is None else runtime_for(name, reported, known) or chosen
     maker = other_maker(chosen[0], platform)
     if maker is not None:
@@ -105,7 +105,7 @@ def other_maker(runtime: str, platform: Platform) -> str | None:
     return None if maker == platform.vendor else maker
 
 
-def _tabled(usage: Mapping[str, Usage]) -> dict[str, Usage]:
+def _select_tabled(usage: Mapping[str, Usage]) -> dict[str, Usage]:
     """Return the runtimes that published tables have runs enough of."""
     return {name: found for name, found in usage.items() if found.runs >= FEWEST_RUNS}
 
@@ -128,10 +128,10 @@ def runtime_for(
     Raises:
         OptionError: No machine of any class has the runtime in the evidence.
     """
-    usage = (parameters or shipped()).usage
+    usage = (parameters or shipped_parameters()).usage
     own = usage.get(machine_class, {})
     if asked is None:
-        enough = _tabled(own)
+        enough = _select_tabled(own)
         not_theirs = ELSEWHERE.get(vendor or "", frozenset())
         theirs = [
             name

@@ -13,7 +13,7 @@ from roofline.model._capping import cap_throughput, raise_latency
 from roofline.model._case import Case, conclude, evaluate
 from roofline.model._core import Floats
 from roofline.model._evidence_runs import NetworkRun, Runs, runs_of
-from roofline.model._expected_data import Parameters, shipped
+from roofline.model._expected_data import Parameters, shipped_parameters
 from roofline.model._forward import PART_NAMES, PARTS
 from roofline.model._law_estimates import Effect
 from roofline.model._network_layers import groups_of_workload
@@ -95,7 +95,7 @@ def estimates(
         OptionError: The runtime is not known.
         DatatypeError: The machine has no unit for the datatype.
     """
-    known = parameters or shipped()
+    known = parameters or shipped_parameters()
     run = deployment(platform, runtime, known)
     if run is None or not workload.macs:
         return ()
@@ -151,9 +151,9 @@ def _rests_on(asked: NetworkRun, known: Parameters) -> str:
         known.law.layers.knows(key, runtime) and groups_of_workload(asked.workload) is not None
     )
     way = "" if setting in known.law.effects[key].settings else " at other datatypes"
-    told = ", by the network's layers" if layered else ""
+    detail = ", by the network's layers" if layered else ""
     runs = plural(before.runs[runtime], "run")
-    return f"{runs} of this machine{way}{told}"
+    return f"{runs} of this machine{way}{detail}"
 
 
 def _is_alike(workload: Workload) -> bool:
@@ -268,7 +268,7 @@ def _law(case: Case) -> Law | None:
     asked = _run_of(case)
     if asked is None:
         return None
-    bound_at, known, effects = law(case), shipped(), _effects([case])
+    bound_at, known, effects = law(case), shipped_parameters(), _effects([case])
 
     def at(batches: Floats) -> Outcomes:
         (runs,) = runs_of([asked], batches, effects, known)
@@ -288,7 +288,9 @@ def beside(
         batches: Items per batch.
     """
     asked = [_run_of(case) for case in cases]
-    runs = iter(runs_of([each for each in asked if each], batches, _effects(cases), shipped()))
+    runs = iter(
+        runs_of([each for each in asked if each], batches, _effects(cases), shipped_parameters())
+    )
     return [
         None if each is None else _beside(bound, next(runs), _room(case))
         for case, each, bound in zip(cases, asked, bounds, strict=True)
@@ -305,7 +307,7 @@ def _run_of(case: Case) -> NetworkRun | None:
 
 def _effects(cases: Sequence[Case]) -> Mapping[str, Effect]:
     """Return what is known of single machines: by the fit, and by figures of their own."""
-    known = dict(shipped().law.effects)
+    known = dict(shipped_parameters().law.effects)
     for case in cases:
         known |= case.effects or {}
     return known

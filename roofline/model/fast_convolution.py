@@ -30,16 +30,19 @@ def winograd_share(workload: Workload) -> float:
 
 def _is_fast(layer: Layer) -> bool:
     # What an attribute does not state is one; a kernel's size is that of the weight.
-    told = layer.attributes
+    attributes = layer.attributes
     weight = layer.weights[0].shape if layer.weights else None
     ones = all(
-        step == 1 for name in ("strides", "dilations") for step in told.get(name) or () if step
+        step == 1
+        for name in ("strides", "dilations")
+        for step in attributes.get(name) or ()
+        if step
     )
     return (
         layer.op_type == "Conv"
         and weight is not None
         and tuple(weight[2:]) == (3, 3)
-        and int(told.get("group", 1) or 1) == 1
+        and int(attributes.get("group", 1) or 1) == 1
         and ones
     )
 

@@ -224,7 +224,7 @@ class Profile:
             working_sets: Bytes of weights and values of one run of the whole network at each.
         """
         bound, memory_bound = self._bounds(work, factors)
-        name, step = self._nearest(work.kind)
+        name, step = self._find_nearest(work.kind)
         fixed = self.layer_s * work.repeats
         if name is None:
             seconds = fixed + bound / _UNKNOWN
@@ -253,7 +253,7 @@ class Profile:
         least = min(1.0 / rate for _, rate in self.streams)
         return work.weight_bytes * np.maximum(self._pace(working_sets) - least, 0.0)
 
-    def _nearest(self, kind: str) -> tuple[str | None, str]:
+    def _find_nearest(self, kind: str) -> tuple[str | None, str]:
         """Return the name under which samples stand that are nearest in kind."""
         if kind in self.samples:
             return kind, "kind"

@@ -48,7 +48,7 @@ def on_integers(workload: Workload) -> Integers:
             continue
         sources = [made.get(tensor.name) for tensor in layer.inputs]
         if not sources or any(
-            source is None or source.op_type != _BEFORE or _shared(source, readers)
+            source is None or source.op_type != _BEFORE or _is_shared(source, readers)
             for source in sources
         ):
             continue
@@ -125,7 +125,7 @@ def rearranged_images(
     return tuple(found)
 
 
-def _shared(source: Layer, readers: Mapping[str, list[Layer]]) -> bool:
+def _is_shared(source: Layer, readers: Mapping[str, list[Layer]]) -> bool:
     """Return whether a signed value is dequantized for several: kernels that take unsigned ones leave it alone."""
     stored = source.inputs[0].dtype if source.inputs else None
     signed = stored is None or not stored.name.startswith("u")

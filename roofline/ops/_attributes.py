@@ -22,7 +22,7 @@ def malformed_error(node: Node, rule: str, *, repair: str = "") -> ModelError:
 
 
 @contextmanager
-def fitting(node: Node) -> Generator[None]:
+def translate_errors(node: Node) -> Generator[None]:
     """Turn what Python raises where operands and attributes are not an operator's into one clear error."""
     try:
         yield

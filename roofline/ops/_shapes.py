@@ -60,11 +60,11 @@ def given_shape(
 
     def decorate(function: Callable[[Node, Shape], Shape | None]) -> ShapeFunction:
         @wraps(function)
-        def typed(node: Node) -> Sequence[TensorType | None]:
+        def infer(node: Node) -> Sequence[TensorType | None]:
             data = at_least(node, 0, least)
             return ((None if data is None else function(node, data), dtype(node, 0)),)
 
-        return typed
+        return infer
 
     return decorate
 

@@ -31,7 +31,7 @@ def values(function: ValueFunction) -> ValueFunction:
     """Guard a value function: no floating-point warnings, no large results, unknown where it cannot be computed."""
 
     @wraps(function)
-    def guarded(node: Node) -> Sequence[Array | None]:
+    def compute(node: Node) -> Sequence[Array | None]:
         try:
             with np.errstate(all="ignore"):
                 results = function(node)
@@ -44,7 +44,7 @@ def values(function: ValueFunction) -> ValueFunction:
             for result in results
         )
 
-    return guarded
+    return compute
 
 
 def single_result(function: _Single) -> ValueFunction:

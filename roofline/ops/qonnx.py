@@ -135,7 +135,7 @@ def carry_types(node: Node, *, copies: bool) -> Node:
         return node
     first = operands[0].carrier or operands[0].dtype
     own = first if widest is None else widest.carrier
-    if narrow is None and copies and all(t.carrier or not _floating(t) for t in operands):
+    if narrow is None and copies and all(t.carrier or not _is_floating(t) for t in operands):
         narrow = None if widest is None else widest.dtype
     followed = {tensor.dtype for tensor in operands if tensor.carrier is not None} | {first}
     outputs = tuple(
@@ -151,7 +151,7 @@ def _width(tensor: Tensor) -> Bits:
     return 0 if tensor.dtype is None else tensor.dtype.bits
 
 
-def _floating(tensor: Tensor) -> bool:
+def _is_floating(tensor: Tensor) -> bool:
     return tensor.dtype is not None and tensor.dtype.kind is DatatypeKind.FLOAT
 
 

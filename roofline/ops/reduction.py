@@ -182,7 +182,7 @@ def _arg(node: Node) -> Array | None:
 
 
 @single_result
-def _running(node: Node) -> Array | None:
+def _accumulate(node: Node) -> Array | None:
     """Sum or multiply along an axis; ``exclusive`` leaves each element's own part out.
 
     Spec: https://onnx.ai/onnx/operators/onnx__CumSum.html
@@ -213,7 +213,7 @@ define(
     kind=Kind.COMPUTE,
     cost=per_output(1),
     shape=same_type,
-    value=_running,
+    value=_accumulate,
     settings=(1,),
 )
 

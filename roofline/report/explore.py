@@ -102,7 +102,7 @@ def explore(
     table = _Table(platforms, batches)
     steps = [table.steps(subject) for subject in subjects]
     total = sum(steps)
-    with _collecting_later():
+    with _defer_collection():
         for place, subject in enumerate(subjects):
 
             def tell(what: str, done: int, before: int = sum(steps[:place])) -> None:
@@ -139,7 +139,7 @@ def _extent(platforms: Sequence[Platform], subjects: Sequence[Subject]) -> str:
 
 
 @contextmanager
-def _collecting_later() -> Generator[None]:
+def _defer_collection() -> Generator[None]:
     """Have no search for cycles among the millions of small objects that counting makes, of which none is in one.
 
     It would go through all of them again and again, for a quarter of the time.

@@ -99,14 +99,14 @@ class ServingCase:
         # Prompts alone are not held back by steps, which they are predicted beside.
         steps = [] if self.prompt is not None and ask.phase is Phase.PREFILL else [self.step]
         parts = [*([] if self.prompt is None else [self.prompt]), *steps]
-        told = [note for part in (main, *parts) for note in part.notes]
+        notes = [note for part in (main, *parts) for note in part.notes]
         mixed = self._mixing_time()
         return replace(
             main, batch=batch, throughput_fps=None, latency_s=latency, fits=fits,
             required_bytes=self._required_bytes(batch, ask.context, ask.devices),
             # Sums over devices may be hidden behind arithmetic, and prompts behind what steps read.
             upper_bound=ask.devices == 1 and mixed is None and all(part.upper_bound for part in parts), tokens=tokens,
-            notes=tuple(dict.fromkeys((*told, *self._notes(fits=fits), *_mixing(mixed, tpot)))),
+            notes=tuple(dict.fromkeys((*notes, *self._notes(fits=fits), *_describe_mixing(mixed, tpot)))),
         )  # fmt: skip
 
     def _mixing_time(self) -> float | None:
@@ -151,15 +151,17 @@ class ServingCase:
         """Return the time of a phase on all devices: shared arithmetic and bytes, and the sums over the link."""
         if part.latency_s is None or self.request.devices == 1:
             return part.latency_s
-        return self._shared(part, requests, past) + self._reduction_time(part, requests * new)
+        return self._time_over_devices(part, requests, past) + self._reduction_time(
+            part, requests * new
+        )
 
     def parts(self) -> Parts:
         """Return what estimates need of the phases, at the bound."""
         ask, prompt, vector = self.request, self.prompt, unpacking_peak(self.platform)
         return Parts(
-            self._shared(self.step, self.batch, ask.context),
+            self._time_over_devices(self.step, self.batch, ask.context),
             self.step.bytes / self.step.bandwidth,
-            None if prompt is None else self._shared(prompt, 1, 0),
+            None if prompt is None else self._time_over_devices(prompt, 1, 0),
             self._reduction_time(self.step, self.batch) if ask.devices > 1 else 0.0,
             ask.context * (self.batch if ask.phase is Phase.PREFILL else 1),
             self.decoder.roles.layers,
@@ -168,7 +170,7 @@ class ServingCase:
             mixed=self._mixing_time(),
         )
 
-    def _shared(self, part: Prediction, requests: int, past: int) -> float:
+    def _time_over_devices(self, part: Prediction, requests: int, past: int) -> float:
         """Return the time of a phase's arithmetic and bytes, without the sums over devices."""
         devices = self.request.devices
         if part.latency_s is None:
@@ -316,7 +318,7 @@ class ServingCase:
         )
 
 
-def _mixing(mixed: float | None, apart: float | None) -> list[str]:
+def _describe_mixing(mixed: float | None, apart: float | None) -> list[str]:
     """Return what is to be said where prompts that are mixed into steps make tokens faster than those behind them."""
     if mixed is None or apart is None or mixed >= apart:
         return []

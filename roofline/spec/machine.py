@@ -270,7 +270,7 @@ class Platform(BaseModel):
         """
         return self.peak(datatype) / self.bandwidth
 
-    def emulating(self, datatype: str) -> str:
+    def emulation(self, datatype: str) -> str:
         """Return the narrowest datatype the machine has that holds every value of the one asked for.
 
         Integers run on wider integers or on floats whose significand holds them; floats never run on integers.
@@ -280,7 +280,7 @@ class Platform(BaseModel):
 
         Example:
             >>> from roofline.spec import platform
-            >>> platform("tx2:maxn").emulating("int8")
+            >>> platform("tx2:maxn").emulation("int8")
             'fp16'
         """
         if self.has(datatype):

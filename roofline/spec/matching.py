@@ -18,7 +18,7 @@ _SOFT = re.compile(r"sxm\d?|pcie|pci|oam|cpu|hbm\d?e?|nvl|\d+gb")
 """Words that tell variants of one machine apart, where two fit."""
 
 
-def matching(name: str, capacity: float | None = None) -> str | None:
+def find_match(name: str, capacity: float | None = None) -> str | None:
     """Return the key of the shipped machine that is called so, without a mode; None if none or several are.
 
     Args:

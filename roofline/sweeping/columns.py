@@ -175,11 +175,11 @@ def table(found: Sequence[Block]) -> Any:
 def _numbers(found: Sequence[Block], counts: Sequence[int]) -> dict[str, Floats]:
     """Return the columns of numbers; NaN where there is none."""
 
-    def joined(get: Callable[[Outcomes], Floats | None]) -> Floats:
+    def join(get: Callable[[Outcomes], Floats | None]) -> Floats:
         return _join(found, get, np.float64(np.nan))
 
-    fps = joined(lambda outcomes: outcomes.throughput_fps)
-    ops, moved = joined(lambda outcomes: outcomes.ops), joined(lambda outcomes: outcomes.bytes)
+    fps = join(lambda outcomes: outcomes.throughput_fps)
+    ops, moved = join(lambda outcomes: outcomes.ops), join(lambda outcomes: outcomes.bytes)
     batches = np.concatenate([each.batches for each in found]).astype(np.float64)
     peak = _constant(found, counts, lambda case: case.platform.peak(case.unit))
     bandwidth = _constant(found, counts, lambda case: case.platform.bandwidth)
@@ -187,7 +187,7 @@ def _numbers(found: Sequence[Block], counts: Sequence[int]) -> dict[str, Floats]
     idle = _constant(found, counts, lambda case: case.platform.idle_power)
     full = _constant(found, counts, lambda case: case.platform.full_power)
     performance = ops * fps / batches
-    ends = [joined(lambda outcomes, end=end: _end(outcomes.interval_fps, end)) for end in (0, 1)]
+    ends = [join(lambda outcomes, end=end: _end(outcomes.interval_fps, end)) for end in (0, 1)]
 
     def power_at(rate: Floats) -> Floats:
         return watts(ops * rate / batches / peak, tdp, idle, full)
@@ -196,7 +196,7 @@ def _numbers(found: Sequence[Block], counts: Sequence[int]) -> dict[str, Floats]
     with np.errstate(divide="ignore", invalid="ignore"):
         return {
             "throughput_fps": fps,
-            "latency_ms": 1e3 * joined(lambda outcomes: outcomes.latency_s),
+            "latency_ms": 1e3 * join(lambda outcomes: outcomes.latency_s),
             # Nothing that crosses the outermost memory is an infinite intensity, also of no operations.
             "intensity": np.where(moved == 0, np.inf, ops / moved),
             "utilization": performance / peak,
@@ -207,9 +207,9 @@ def _numbers(found: Sequence[Block], counts: Sequence[int]) -> dict[str, Floats]
             "interval_fps_per_w_low": ends[0] / power_at(ends[0]),
             "interval_fps_per_w_high": ends[1] / power_at(ends[1]),
             "interval_latency_ms_low": 1e3
-            * joined(lambda outcomes: _end(outcomes.interval_latency_s, 0)),
+            * join(lambda outcomes: _end(outcomes.interval_latency_s, 0)),
             "interval_latency_ms_high": 1e3
-            * joined(lambda outcomes: _end(outcomes.interval_latency_s, 1)),
+            * join(lambda outcomes: _end(outcomes.interval_latency_s, 1)),
             "peak_fps": np.where(ops == 0, np.inf, batches * peak / ops),
             "ridge_point": peak / bandwidth,
             "ops": ops,
@@ -217,7 +217,7 @@ def _numbers(found: Sequence[Block], counts: Sequence[int]) -> dict[str, Floats]
             "performance_op_s": performance,
             "peak_op_s": peak,
             "bandwidth_b_s": bandwidth,
-            "required_bytes": joined(lambda outcomes: outcomes.required_bytes),
+            "required_bytes": join(lambda outcomes: outcomes.required_bytes),
             "tdp_w": tdp,
         }
 

@@ -9,7 +9,7 @@ import pytest
 import roofline
 from roofline._load import decoder
 from roofline.compress.decoder_parts import places_of
-from roofline.decoding.phases import decoding
+from roofline.decoding.phases import find_decoding
 from roofline.decoding.request import Request
 from roofline.layer import Use
 from roofline.model import at_precision
@@ -97,7 +97,7 @@ def test_parts_are_told_apart_by_the_graph() -> None:
         layers=2, hidden=64, heads=4, kv_heads=2, head_size=24, vocabulary=100, positions=512, experts=8, active=2,
         expert_mlp=48, tied=True, expert_bias=True, qk_norm=True, qkv_bias=True,
     )  # fmt: skip
-    found = decoding("small", DecoderNetwork("small", "small", "a test, 2025", sizes).build())
+    found = find_decoding("small", DecoderNetwork("small", "small", "a test, 2025", sizes).build())
     assert found is not None
     places = places_of(found.step(Request(context=40), 1))
     assert places["embedding.weight"].parts == ("embedding", "head")

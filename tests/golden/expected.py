@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from roofline.model._expected_data import shipped
+from roofline.model._expected_data import shipped_parameters
 from roofline.model._run_facts import NUMBERS, Facts
 
 FILE = Path(__file__).parent / "expected.csv"
@@ -40,7 +40,7 @@ BATCHES = (1, 16)
 
 def rows() -> list[dict[str, str]]:
     """Return the estimate of every machine, network and batch now."""
-    known = shipped()
+    known = shipped_parameters()
     cases = [(m, n, b) for m in MACHINES for n in NETWORKS for b in BATCHES]
     columns = [
         (m[4], m[5], m[6], b, 1e9 * n[0], 1e6 * n[1], 1e6 * n[2], n[3], n[4], n[5], m[3], m[3], m[7], m[8], 0, 0, 2020)

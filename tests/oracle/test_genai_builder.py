@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 import pytest
 
-from roofline.decoding.phases import Decoding, decoding
+from roofline.decoding.phases import Decoding, find_decoding
 from roofline.decoding.request import Request
 
 from ..cli_process import run_python
@@ -51,7 +51,7 @@ def built(llama: Path, folder: Path, precision: str, provider: str) -> Decoding:
     assert (
         json.loads((folder / "genai_config.json").read_text())["model"]["context_length"] == MOST
     )
-    found = decoding("built", onnx.load(folder / "model.onnx", load_external_data=False))
+    found = find_decoding("built", onnx.load(folder / "model.onnx", load_external_data=False))
     assert found is not None
     return found
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from roofline.decoding.phases import Decoding, decoding
+from roofline.decoding.phases import Decoding, find_decoding
 from roofline.decoding.request import Request
 from roofline.model import at_precision, predict
 from roofline.spec import platform
@@ -49,7 +49,7 @@ def exported(family: str, provider: str, folder: Path, *, tied: bool, **further:
                 name=value.name,
                 base_dir=folder,
             )
-    found = decoding("exported", ir.serde.serialize_model(model))
+    found = find_decoding("exported", ir.serde.serialize_model(model))
     assert found is not None
     return found
 
@@ -62,7 +62,7 @@ def test_an_export_counts_as_the_definition_of_its_sizes(
     family: str, provider: str, *, tied: bool, tmp_path: Path
 ) -> None:
     sizes = Decoder(**SIZES, **FAMILIES[family], tied=tied)
-    shipped = decoding("own", DecoderNetwork("own", "own", "a test, 2025", sizes).build())
+    shipped = find_decoding("own", DecoderNetwork("own", "own", "a test, 2025", sizes).build())
     assert shipped is not None
     graph = exported(family, provider, tmp_path, tied=tied)
     assert (graph.roles.positions, graph.roles.hidden) == (2048, 256)

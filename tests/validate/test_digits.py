@@ -365,7 +365,8 @@ class TestShippedResults:
         assert any(row["backend"] == results.UNTUNED for row in ROWS)
         for batch in experiment.BATCHES:
             assert all(
-                row["backend"] != results.UNTUNED for row in results.fastest(ROWS, HERE.key, batch)
+                row["backend"] != results.UNTUNED
+                for row in results.select_fastest(ROWS, HERE.key, batch)
             )
 
     def test_unfinished_runs_say_why(self) -> None:

@@ -14,7 +14,7 @@ import pytest
 import roofline as rl
 from roofline.errors import OptionError, TableError
 from roofline.model import predict
-from roofline.model._expected_data import from_document, shipped, to_document
+from roofline.model._expected_data import from_document, shipped_parameters, to_document
 from roofline.model._forward import forward
 from roofline.model._law_estimates import FAR, NEW, Effect, deviation_among
 from roofline.model._network_facts import activation_elements, marks_of
@@ -241,16 +241,16 @@ def test_the_quantiles_of_a_class_with_few_machines_are_near_those_of_all() -> N
 
 
 def test_shipped_parameters_survive_being_written() -> None:
-    again = from_document(json.loads(json.dumps(to_document(shipped()))))
-    assert again.version == shipped().version
-    assert np.array_equal(again.law.coefficients, shipped().law.coefficients)
-    assert np.array_equal(again.law.uncertainty, shipped().law.uncertainty)
-    assert again.quantiles == shipped().quantiles
+    again = from_document(json.loads(json.dumps(to_document(shipped_parameters()))))
+    assert again.version == shipped_parameters().version
+    assert np.array_equal(again.law.coefficients, shipped_parameters().law.coefficients)
+    assert np.array_equal(again.law.uncertainty, shipped_parameters().law.uncertainty)
+    assert again.quantiles == shipped_parameters().quantiles
 
 
 def test_a_machine_of_the_fit_is_known_better_than_another() -> None:
-    law = shipped().law
-    assert len(law.effects) == shipped().provenance["machines"]
+    law = shipped_parameters().law
+    assert len(law.effects) == shipped_parameters().provenance["machines"]
     unknown = Effect(np.zeros(4), np.diag(law.machine_deviation**2))
     known = [float(np.trace(effect.covariance)) for effect in law.effects.values()]
     assert max(known) < float(np.trace(unknown.covariance))
@@ -259,8 +259,8 @@ def test_a_machine_of_the_fit_is_known_better_than_another() -> None:
 def test_the_page_is_made_from_the_summary() -> None:
     document = json.loads(SUMMARY.read_text())
     assert (ROOT / "docs" / "expected.md").read_text() == page(document)
-    assert document["provenance"]["sha256"] == shipped().provenance["sha256"]
-    assert document["version"] == shipped().version
+    assert document["provenance"]["sha256"] == shipped_parameters().provenance["sha256"]
+    assert document["version"] == shipped_parameters().version
 
 
 @pytest.mark.slow
@@ -271,7 +271,7 @@ def test_the_summary_is_the_score() -> None:
     document = json.loads(SUMMARY.read_text())
     evidence = combine(read_published(PUBLISHED), read_reported())
     left = {name: refit(evidence, name) for name in ("silicon", "family", "setting", *UNLIKE)}
-    found = version_scores(evidence, shipped(), left)
+    found = version_scores(evidence, shipped_parameters(), left)
     assert found["provenance"] == document["provenance"]
     for name in ("silicon", "family"):
         for figure in ("factor_rows", "factor_machines", "coverage_machines", "width"):
@@ -448,7 +448,7 @@ def test_what_nobody_ran_is_less_sure_than_what_was_run(table: Path) -> None:
     # What nobody ran is as unsure as the coefficients that it lacks.
     assert np.all(known["other"].deviation > law.row_deviation)
     # By the shipped law its intervals are the wider ones.
-    shown = shipped()
+    shown = shipped_parameters()
     for name in ("gpu_dc", "npu", "cpu"):
         asked = dataclasses.replace(near, machine_class=names([name] * len(near)))
         usual = max(shown.usage[name], key=lambda runtime: shown.usage[name][runtime].machines)

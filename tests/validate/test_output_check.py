@@ -14,7 +14,7 @@ from roofline.validate.measuring.products import (
     stored_bits,
     with_magnitudes,
 )
-from roofline.validate.records.executed import StoredAs, executed_for
+from roofline.validate.records.executed import StoredAs, describe_execution
 
 STEP = 2.0**-23
 """Rounding step of fp32 at one."""
@@ -131,9 +131,9 @@ def test_dequantized_weights_are_multiplied_as_floats(
 
 
 def test_packed_weights_are_said_to_have_the_bits_that_they_have() -> None:
-    packed = executed_for(["fp32"], stored=StoredAs.PACKED, stored_bits=2)
+    packed = describe_execution(["fp32"], stored=StoredAs.PACKED, stored_bits=2)
     assert packed.label == "fp32, of 2-bit weights unpacked before the run"
-    unknown = executed_for(["fp32"], stored=StoredAs.PACKED)
+    unknown = describe_execution(["fp32"], stored=StoredAs.PACKED)
     assert unknown.label == "fp32, of packed weights unpacked before the run"
 
 

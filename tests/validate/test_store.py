@@ -21,7 +21,7 @@ from roofline.validate.records.files import export_csv, export_json, import_csv,
 from roofline.validate.records.packing import MOST_BYTES
 from roofline.validate.records.record import Measurement, Status
 from roofline.validate.records.request import RunRequest
-from roofline.validate.records.store import Store, reading
+from roofline.validate.records.store import Store, open_for_reading
 from roofline.validate.records.tables import STORE_VERSION
 
 from ..cli_process import run_python
@@ -120,7 +120,7 @@ from pathlib import Path
 from roofline.validate.records.record import Measurement, Status
 from roofline.validate.records.request import RunRequest
 from roofline.validate.records.packing import MOST_BYTES
-from roofline.validate.records.store import Store, reading
+from roofline.validate.records.store import Store, open_for_reading
 with Store(Path(sys.argv[1])) as store:
     for number in range(int(sys.argv[2]), 10**9):
         store.add(Measurement(RunRequest("mlp", sys.argv[3], batch=number), Status.OK, samples_s=(1.0,) * 150))
@@ -174,7 +174,7 @@ _OPENER = """
 import sys, time
 from pathlib import Path
 from roofline.validate.records.packing import MOST_BYTES
-from roofline.validate.records.store import Store, reading
+from roofline.validate.records.store import Store, open_for_reading
 while time.time() < float(sys.argv[2]):
     pass
 with Store(Path(sys.argv[1])) as store:
@@ -246,7 +246,7 @@ def test_one_damaged_record_is_named_and_left_out(tmp_path, caplog, document, wh
     with Store(path) as store:
         store.add_all([run(1), run(2), run(3)])
     damage(path, 2, document)
-    with reading(path) as store:
+    with open_for_reading(path) as store:
         assert list(store.records()) == [run(1), run(3)]
         assert list(store.records()) == [run(1), run(3)]
     assert [entry.name for entry in tmp_path.iterdir()] == ["records.db"]
@@ -260,7 +260,7 @@ def test_a_store_that_does_not_exist_is_not_made_by_reading(tmp_path):
     for path in (tmp_path / "typo.db", tmp_path / "no" / "typo.db"):
         with (
             pytest.raises(StoreError, match=r"there is no record store .*typo\.db"),
-            reading(path),
+            open_for_reading(path),
         ):
             pass
     assert list(tmp_path.iterdir()) == []
@@ -268,7 +268,7 @@ def test_a_store_that_does_not_exist_is_not_made_by_reading(tmp_path):
 
 def test_the_users_own_store_is_empty_before_anything_is_measured(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    with reading(None) as store:
+    with open_for_reading(None) as store:
         assert list(store.records()) == []
     assert list(tmp_path.iterdir()) == []
 
@@ -277,7 +277,10 @@ def test_the_users_own_store_is_empty_before_anything_is_measured(tmp_path, monk
 def test_a_file_that_is_no_store_is_not_read(tmp_path, content):
     path = tmp_path / "records.db"
     path.write_bytes(content)
-    with pytest.raises(StoreError, match=r"not a record store|not a database"), reading(path):
+    with (
+        pytest.raises(StoreError, match=r"not a record store|not a database"),
+        open_for_reading(path),
+    ):
         pass
     assert path.read_bytes() == content
 
@@ -285,7 +288,7 @@ def test_a_file_that_is_no_store_is_not_read(tmp_path, content):
 def test_a_folder_or_a_pipe_is_no_store(tmp_path):
     os.mkfifo(tmp_path / "pipe.db")
     for path in (tmp_path, tmp_path / "pipe.db"):
-        with pytest.raises(StoreError, match="no file at all"), reading(path):
+        with pytest.raises(StoreError, match="no file at all"), open_for_reading(path):
             pass
 
 
@@ -295,11 +298,11 @@ from pathlib import Path
 from roofline.validate.records.reading import from_dict
 from roofline.validate.records.record import Measurement, Status
 from roofline.validate.records.request import RunRequest
-from roofline.validate.records.store import reading
+from roofline.validate.records.store import open_for_reading
 from_dict(Measurement(RunRequest("a", "b"), Status.OK).to_dict())
 if os.geteuid() == 0:
     os.setuid(65534)
-with reading(Path(sys.argv[1])) as store:
+with open_for_reading(Path(sys.argv[1])) as store:
     print(len(list(store.records())))
 """
 
@@ -323,7 +326,7 @@ def test_what_is_being_written_is_read_too(tmp_path):
     path = tmp_path / "records.db"
     with Store(path) as store:
         store.add(run(1))
-        with reading(path) as other:
+        with open_for_reading(path) as other:
             store.add(run(2))
             assert list(other.records()) == [run(1), run(2)]
             with pytest.raises(StoreError, match="cannot write"):

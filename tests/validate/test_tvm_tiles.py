@@ -76,7 +76,7 @@ def test_two_processors_with_vectors_of_one_width_keep_their_own_tiles(tmp_path)
         known = findings_for(tmp_path, cpu, int(width), fresh=False)
         assert known.tile(asked) == Tile.from_list(tile)
         others = [Tile.from_list(other) for name, other in tiles_of.items() if name != cpu]
-        assert set(others) <= set(known.likely(asked))
+        assert set(others) <= set(known.likely_tiles(asked))
 
 
 @pytest.mark.tvm
@@ -108,16 +108,19 @@ def test_what_is_best_elsewhere_is_likely_and_not_known(tmp_path) -> None:
     best = dict.fromkeys(
         Tile.from_list(entry["tile"]) for _, w, k, entry in ENTRIES if (w, k) == (width, key)
     )
-    assert known.likely(asked) == list(best)
+    assert known.likely_tiles(asked) == list(best)
     assert not known.is_settled(asked)
     known.add(asked, Tile(2, 1, 1), 1e-3, 4, hurried=True)
     again = findings_for(tmp_path, "cascadelake", width, fresh=False)
     assert again.tile(asked) == Tile(2, 1, 1)
-    assert again.likely(asked) == [Tile(2, 1, 1), *best]
+    assert again.likely_tiles(asked) == [Tile(2, 1, 1), *best]
     assert not again.is_settled(asked)
     again.add(asked, Tile(1, 1, 2), 1e-3, 14)
     assert again.is_settled(asked)
-    assert findings_for(tmp_path / "other", "cascadelake", width, fresh=True).likely(asked) == []
+    assert (
+        findings_for(tmp_path / "other", "cascadelake", width, fresh=True).likely_tiles(asked)
+        == []
+    )
 
 
 @pytest.mark.tvm

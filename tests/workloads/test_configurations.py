@@ -136,5 +136,5 @@ def test_sizes_that_do_not_fit_are_mended_by_the_keys_of_the_file(
 
 def test_every_second_layer_of_gemma_2_sees_a_window(tmp_path: Path) -> None:
     sizes = read_config(configured(tmp_path, "gemma-2-2b")).sizes
-    assert [sizes.windowed(layer) for layer in range(4)] == [True, False, True, False]
+    assert [sizes.is_windowed(layer) for layer in range(4)] == [True, False, True, False]
     assert (sizes.cap, sizes.final_cap, sizes.tied) == (50.0, 30.0, True)

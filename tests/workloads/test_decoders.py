@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 import roofline
-from roofline.decoding.phases import decoding
+from roofline.decoding.phases import find_decoding
 from roofline.decoding.request import Request
 from roofline.errors import DimensionError, NetworkError, OptionError
 from roofline.workloads import Decoder, DecoderNetwork, build, decoders
@@ -100,7 +100,7 @@ def test_the_graph_is_valid_and_has_the_closed_form_of_parameters(name: str) -> 
     network = made(**FAMILIES[name])
     model = network.build()
     assert all(not tensor.raw_data for tensor in model.graph.initializer if tensor.data_type == 10)
-    bound = decoding("small", model)
+    bound = find_decoding("small", model)
     assert bound is not None
     counted = bound.step(Request(context=40), 1)
     assert counted.parameters == network.sizes.parameters
@@ -111,7 +111,7 @@ def test_the_graph_is_valid_and_has_the_closed_form_of_parameters(name: str) -> 
 @pytest.mark.parametrize(("requests", "context"), [(1, 40), (3, 40), (2, 7)])
 def test_a_step_and_a_prompt_in_closed_form(requests: int, context: int) -> None:
     sizes = made(**FAMILIES["dense"]).sizes
-    bound = decoding("small", made(**FAMILIES["dense"]).build())
+    bound = find_decoding("small", made(**FAMILIES["dense"]).build())
     assert bound is not None
     queries, keys = 4 * 24, 2 * 24
     layer = 64 * (2 * queries + 2 * keys) + 3 * 64 * 160
@@ -131,7 +131,7 @@ def test_a_step_and_a_prompt_in_closed_form(requests: int, context: int) -> None
 
 
 def test_experts_are_read_by_expectation_and_multiplied_by_choice() -> None:
-    bound = decoding("small", made(**FAMILIES["mixture"]).build())
+    bound = find_decoding("small", made(**FAMILIES["mixture"]).build())
     assert bound is not None
     one, many = (bound.step(Request(context=40), requests) for requests in (1, 5))
     expert = 3 * 64 * 48
@@ -144,7 +144,7 @@ def test_experts_are_read_by_expectation_and_multiplied_by_choice() -> None:
 def test_a_window_bounds_the_cache_of_every_second_layer() -> None:
     plain = {**FAMILIES["windowed"], "window": 0, "full_every": 0}
     shorter, whole = (
-        decoding("small", made(**sizes).build()) for sizes in (FAMILIES["windowed"], plain)
+        find_decoding("small", made(**sizes).build()) for sizes in (FAMILIES["windowed"], plain)
     )
     assert shorter is not None
     assert whole is not None
@@ -227,7 +227,7 @@ def test_a_cache_whose_tokens_cannot_be_told_is_refused_with_candidates() -> Non
     model = made(**FAMILIES["dense"]).build()
     model.graph.input[0].name = "words"
     with pytest.raises(DimensionError, match="'words'"):
-        decoding("small", model)
+        find_decoding("small", model)
 
 
 def test_a_cache_whose_head_size_is_left_open_takes_that_of_the_projection() -> None:
@@ -236,7 +236,10 @@ def test_a_cache_whose_head_size_is_left_open_takes_that_of_the_projection() -> 
     for entry in model.graph.input:
         if entry.name.startswith("past_key_values"):
             entry.type.tensor_type.shape.dim[3].dim_param = "kv_cache_dim"
-    bound, plain = decoding("open", model), decoding("plain", made(**FAMILIES["dense"]).build())
+    bound, plain = (
+        find_decoding("open", model),
+        find_decoding("plain", made(**FAMILIES["dense"]).build()),
+    )
     assert bound is not None
     assert plain is not None
     assert bound.roles.head_size == 24

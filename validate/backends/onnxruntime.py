@@ -29,7 +29,7 @@ from roofline.validate.measuring.products import (
     widens_in_blocks,
     with_magnitudes,
 )
-from roofline.validate.records.executed import Executed, StoredAs, executed_for
+from roofline.validate.records.executed import Executed, StoredAs, describe_execution
 from roofline.validate.records.request import RunRequest
 
 REFERENCE = "onnxruntime, not optimized"
@@ -179,7 +179,7 @@ def _executed_datatypes(model: Path, threads: int) -> Executed:
     stored = storage_form(whole)
     if stored is not None and widens_in_blocks(graph):
         stored = StoredAs.IN_BLOCKS
-    found = executed_for(product_datatypes(graph))
+    found = describe_execution(product_datatypes(graph))
     widened = stored is not None and any(
         name.startswith("fp") for name in (found.datatype, *found.others)
     )

@@ -319,8 +319,8 @@ def parse_retry(names: Sequence[str]) -> frozenset[Retry]:
     """
     known = [kind.value for kind in Retry]
 
-    def named(name: str) -> Retry:
+    def parse(name: str) -> Retry:
         unknown = f"{argument('retry').at(repr(name))} is not known"
         return Retry(check_known(name, known, unknown, error=MeasurementError))
 
-    return frozenset(map(named, names))
+    return frozenset(map(parse, names))

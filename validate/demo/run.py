@@ -66,13 +66,13 @@ class Demo:
     seconds: float
 
 
-def run_demo(*, minutes: float, report: Report, said: Callable[[str], None]) -> Demo:
+def run_demo(*, minutes: float, report: Report, remark: Callable[[str], None]) -> Demo:
     """Run it.
 
     Args:
         minutes: Time it may take on a machine with nothing else to do; tuning gets what is left over.
         report: Told of progress.
-        said: Told a line when a step is done.
+        remark: Told a line when a step is done.
 
     Returns:
         What was counted, predicted and measured.
@@ -83,16 +83,16 @@ def run_demo(*, minutes: float, report: Report, said: Callable[[str], None]) -> 
     start = time.monotonic()
     models = models_here()
     workloads = tuple(roofline.load(model) for model in models)
-    said(f"counted {plural(len(workloads), 'network')}")
+    remark(f"counted {plural(len(workloads), 'network')}")
     elsewhere, notes = _predict_other_machines(workloads)
-    said(f"predicted them on {len({entry.platform for entry in elsewhere})} machines")
+    remark(f"predicted them on {len({entry.platform for entry in elsewhere})} machines")
     roofs = calibrate(seconds=_CALIBRATION_S, report=report)
     notes += warnings(roofs)
     document = platform_document(roofs, KEY)
     machine = in_mode(from_mapping(document), None)
     peak = machine.peak("fp32") / 1e9
     bandwidth = machine.bandwidth / 1e9
-    said(f"calibrated this machine: {peak:,.0f} GFLOP/s fp32, {bandwidth:.3g} GB/s")
+    remark(f"calibrated this machine: {peak:,.0f} GFLOP/s fp32, {bandwidth:.3g} GB/s")
     predictor = roofline.predict
     here = [predictor(workload, machine, datatype="fp32") for workload in workloads]
     plan, missing = _plan(models, minutes)
@@ -102,7 +102,7 @@ def run_demo(*, minutes: float, report: Report, said: Callable[[str], None]) -> 
     for request in plan:
         run = measure(replace(request, threads=threads), machine=machine.key, report=report)
         runs.append(run)
-        said(_line(run))
+        remark(_line(run))
     comparisons = compare(here, runs, platforms={machine.key: machine})
     return Demo(
         workloads, (*here, *elsewhere), roofs, document, machine, tuple(runs), comparisons,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from roofline import load, networks
 from roofline.errors import RooflineError
 from roofline.model import Prediction, predict
-from roofline.model._expected_data import shipped
+from roofline.model._expected_data import shipped_parameters
 from roofline.model._request import at_precision
 from roofline.spec import find_alias, platform
 from roofline.validate.evidence.evidence import Evidence, RunContext
@@ -48,7 +48,7 @@ def predictions(evidence: Evidence, model: str) -> list[Prediction | None]:
 
 def published_runtimes() -> frozenset[str]:
     """Return the runtimes that `expected` can be asked for; one that nobody published is taken as the usual one."""
-    return frozenset(name for found in shipped().usage.values() for name in found)
+    return frozenset(name for found in shipped_parameters().usage.values() for name in found)
 
 
 def _predict(

@@ -20,9 +20,9 @@ from roofline.model._layer_groups import (
     KINDS,
     MACS,
     LayerCounts,
+    activation_elements,
     gather_alike,
     group_layers,
-    written_by_arithmetic,
 )
 from roofline.model._network_facts import MARKED, NetworkCounts
 
@@ -131,7 +131,7 @@ def _count(size: int, layers: Sequence[LayerCounts]) -> TableNetwork:
     assert groups is not None
     return TableNetwork(
         size, sum(each.macs for each in sums), sum(each.weights for each in sums),
-        written_by_arithmetic(sums), groups,
+        activation_elements(sums), groups,
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from roofline.precision import precision
 from roofline.reading import CsvTable
 from roofline.spec import find_alias, platform, platform_keys
 from roofline.spec.aliases import aliases
-from roofline.spec.matching import matching
+from roofline.spec.matching import find_match
 from roofline.surfaces import MODEL
 from roofline.tables import with_columns
 from roofline.validate.evidence.cells import number_of
@@ -229,7 +229,7 @@ def _find_machine(name: str) -> Platform | None:
             repair="Name one machine, with its own rate",
         )
     if alias is None and not name.endswith((".yaml", ".yml")):
-        key = matching(name)
+        key = find_match(name)
         return None if key is None else platform(key)
     return platform(name if alias is None else alias.platform)
 

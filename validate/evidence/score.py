@@ -11,7 +11,7 @@ from roofline import __version__
 from roofline.errors import OptionError, check_known
 from roofline.model import Prediction, models
 from roofline.model._core import Floats
-from roofline.model._expected_data import Parameters, shipped
+from roofline.model._expected_data import Parameters, shipped_parameters
 from roofline.model._quantiles import NOMINAL
 from roofline.model._run_facts import FAMILIES
 from roofline.number_format import plural
@@ -113,7 +113,7 @@ def score(
     if leave == "none" and evidence.placed and not figures and parameters is None:
         return _as_predicted(evidence)
     if leave == "none":
-        law = _of_parameters(evidence, parameters or shipped())
+        law = _of_parameters(evidence, parameters or shipped_parameters())
     else:
         law = _of_refit(holdout or refit(evidence, leave, options, progress), leave)
     return _score(evidence, model, leave, law, figures)
@@ -289,7 +289,7 @@ def _by_graph(evidence: Evidence, model: str) -> Scoring:
 
 def _as_predicted(evidence: Evidence) -> Scoring:
     """Return records beside what `predict` says of them, by their graphs and the files of their machines."""
-    outcomes, known = predictions(evidence, "expected"), shipped()
+    outcomes, known = predictions(evidence, "expected"), shipped_parameters()
     several = evidence.facts.numbers["throughput"] > 0
     rates = [
         None if p is None else together(p) if many else rate_alone(p)

@@ -222,7 +222,7 @@ def _macs(sizes: Decoder, seen: float) -> float:
 def _visible_positions(sizes: Decoder, length: float) -> float:
     """Return the positions that all layers together see."""
     return sum(
-        min(length, sizes.window) if sizes.windowed(layer) else length
+        min(length, sizes.window) if sizes.is_windowed(layer) else length
         for layer in range(sizes.layers)
     )
 

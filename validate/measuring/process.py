@@ -107,8 +107,8 @@ def run_step(
         where = f" in the step {steps[-1]!r}"
         if stopped is not None:
             status, failure = stopped
-            told = replace(failure, detail=f"{failure.detail}{where}")
-            return Outcome(status, told, seconds=seconds, log=tail)
+            detailed = replace(failure, detail=f"{failure.detail}{where}")
+            return Outcome(status, detailed, seconds=seconds, log=tail)
         return _verdict(action, process.returncode, folder / "result.json", seconds, tail, where)
 
 

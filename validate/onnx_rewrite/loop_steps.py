@@ -27,7 +27,7 @@ def count_steps(scope: Scope, node: Any, body: Any) -> int:
     label = node.name or node.output[0]
     count, condition = operand(node, 0), operand(node, 1)
     limit = _number(scope, count) if count else None
-    begins = True if not condition else _known(scope, condition)
+    begins = True if not condition else _find_value(scope, condition)
     if (count and limit is None) or begins is None:
         raise UnsupportedModelError(
             f"the steps of the Loop {label!r} are not known before the run"
@@ -64,13 +64,13 @@ def _too_long(node: Any, steps: str) -> UnsupportedModelError:
     )
 
 
-def _known(scope: Scope, name: str) -> Array | None:
+def _find_value(scope: Scope, name: str) -> Array | None:
     found = scope.find_value(name)
     return scope.value(name) if found is None else found
 
 
 def _number(scope: Scope, name: str) -> int | None:
-    found = _known(scope, name)
+    found = _find_value(scope, name)
     return None if found is None else int(found.ravel()[0])
 
 
@@ -112,7 +112,7 @@ def _count_by_condition(scope: Scope, node: Any, body: Any, limit: int | None) -
         **{name: name for name in outside},
         **{n: given[n] for n in state},
     }.items():
-        found = _known(scope, source)
+        found = _find_value(scope, source)
         if found is None:
             return None
         values[name] = found

@@ -59,7 +59,7 @@ class Executed:
         return f"{text}; in part {' and '.join(self.others)}" if self.others else text
 
 
-def executed_for(
+def describe_execution(
     datatypes: Iterable[str],
     *,
     emulated: Iterable[str] = (),

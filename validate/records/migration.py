@@ -13,7 +13,7 @@ from typing import Any, cast
 from roofline.precision import DATATYPES
 from roofline.reading import JsonObject
 from roofline.validate.records.compression import parse_compression
-from roofline.validate.records.executed import Executed, StoredAs, executed_for
+from roofline.validate.records.executed import Executed, StoredAs, describe_execution
 from roofline.validate.records.failure import Failure, FailureKind
 
 Document = dict[str, Any]
@@ -77,8 +77,8 @@ _STORED = (
 
 
 def _failure_kind(status: object, reason: str) -> FailureKind:
-    said = next((kind for words, kind in _SENTENCES if words in reason), FailureKind.ERROR)
-    return _STATUS_KINDS.get(str(status), said)
+    kind = next((kind for words, kind in _SENTENCES if words in reason), FailureKind.ERROR)
+    return _STATUS_KINDS.get(str(status), kind)
 
 
 def _parse_executed(text: str) -> Executed:
@@ -93,4 +93,4 @@ def _parse_executed(text: str) -> Executed:
     if emulated:
         # The datatype it is converted to is no product of its own.
         known = known[:1]
-    return executed_for(known, emulated=emulated, stored=stored)
+    return describe_execution(known, emulated=emulated, stored=stored)

@@ -55,7 +55,7 @@ def default_store() -> Path:
 
 
 @contextmanager
-def reading(path: Path | None, *, absent_ok: bool = False) -> Generator[Store]:
+def open_for_reading(path: Path | None, *, absent_ok: bool = False) -> Generator[Store]:
     """Open a store for reading alone.
 
     Args:
@@ -95,7 +95,7 @@ class Store:
                 f"there is no record store {path}",
                 repair="Check its name; roofline measure and roofline import make one",
             )
-        with self._reporting("open"):
+        with self._translate_errors("open"):
             self._connection = self._open_for_writing() if writable else self._read()
 
     def __enter__(self) -> Store:
@@ -127,7 +127,7 @@ class Store:
         Raises:
             StoreError: The disk is full, or another process holds the file too long.
         """
-        with self._reporting("write"):
+        with self._translate_errors("write"):
             # A statement outside an explicit transaction is one.
             return self._insert(measurement)
 
@@ -140,7 +140,7 @@ class Store:
         Raises:
             StoreError: The disk is full, or another process holds the file too long.
         """
-        with self._reporting("write"), self._transaction():
+        with self._translate_errors("write"), self._transaction():
             return [self._insert(measurement) for measurement in measurements]
 
     def records(self, **wanted: str | int) -> Iterator[Measurement]:
@@ -157,7 +157,7 @@ class Store:
             raise StoreError(f"records have no column {sorted(unknown)[0]!r} to choose by")
         condition = " AND ".join(f"{name} = ?" for name in wanted) or "1"
         query = f"SELECT rowid, {BOUNDED} FROM records WHERE {condition} ORDER BY rowid"
-        with self._reporting("read"):
+        with self._translate_errors("read"):
             for row, document, samples in self._connection.execute(query, tuple(wanted.values())):
                 record = self._unpack(row, document, samples)
                 if record is not None:
@@ -174,7 +174,7 @@ class Store:
             " WHERE point IN (SELECT value FROM json_each(?)) ORDER BY attempt"
         )
         found: dict[str, dict[int, Measurement]] = {}
-        with self._reporting("read"):
+        with self._translate_errors("read"):
             for row, point, number, document, samples in self._connection.execute(
                 query, (json.dumps(list(points)),)
             ):
@@ -186,7 +186,7 @@ class Store:
     def attempts(self, point: str, number: int) -> int:
         """Return how often a round of a campaign's point has been run."""
         query = "SELECT COALESCE(MAX(attempt), 0) FROM records WHERE point = ? AND round = ?"
-        with self._reporting("read"):
+        with self._translate_errors("read"):
             return int(self._connection.execute(query, (point, number)).fetchone()[0])
 
     def note_accuracy(self, accuracy: Accuracy) -> int:
@@ -205,7 +205,7 @@ class Store:
             "UPDATE OR IGNORE records SET digest = ?, document = ?, samples = ? WHERE rowid = ?"
         )
         noted = 0
-        with self._reporting("write"), self._transaction():
+        with self._translate_errors("write"), self._transaction():
             same = self._connection.execute(query, (accuracy.model_sha256,)).fetchall()
             for row, document, samples in same:
                 record = self._unpack(row, document, samples)
@@ -217,7 +217,7 @@ class Store:
         return noted
 
     def __len__(self) -> int:
-        with self._reporting("read"):
+        with self._translate_errors("read"):
             return int(self._connection.execute("SELECT COUNT(*) FROM records").fetchone()[0])
 
     def _insert(self, measurement: Measurement) -> bool:
@@ -274,7 +274,7 @@ class Store:
 
     def _read(self) -> sqlite3.Connection:
         """Open the file for reading; an older one is migrated in memory."""
-        connection = self._connected("mode=ro")
+        connection = self._connect("mode=ro")
         try:
             if self._version(connection, made=True) == STORE_VERSION:
                 return connection
@@ -287,7 +287,7 @@ class Store:
         upgrade(copy)
         return copy
 
-    def _connected(self, mode: str) -> sqlite3.Connection:
+    def _connect(self, mode: str) -> sqlite3.Connection:
         place = self.path.absolute().as_uri()
         connection = sqlite3.connect(
             f"{place}?{mode}", uri=True, timeout=_BUSY_S, isolation_level=None
@@ -299,7 +299,7 @@ class Store:
             # The log of a store that is being written lies beside it. Where there is none, and none can be made because
             # the folder is read-only, nobody writes.
             if mode == "mode=ro" and not (self._log.exists() and self._log.stat().st_size):
-                return self._connected("mode=ro&immutable=1")
+                return self._connect("mode=ro&immutable=1")
             raise
         except BaseException:
             connection.close()
@@ -329,7 +329,7 @@ class Store:
         return int(version)
 
     @contextmanager
-    def _reporting(self, what: str) -> Generator[None]:
+    def _translate_errors(self, what: str) -> Generator[None]:
         try:
             yield
         except sqlite3.DatabaseError as error:

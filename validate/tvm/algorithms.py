@@ -85,13 +85,13 @@ def _image_panels(builder: Any, data: Any, kernel: Any, conv: Convolution, width
     def panels(image: Any) -> Any:
         element = _patch(pad(image, conv), conv)
 
-        def packed(outer: Any, k: Any, lane: Any) -> Any:
+        def pack(outer: Any, k: Any, lane: Any) -> Any:
             place = outer * width + lane
             value = element(place // size, k, place % size)
             return _value_within(place, conv.batch * size, width, value, conv.dtype)
 
         shape = (blocks.blocks(conv.batch * size, width), depth, width)
-        return te.compute(shape, packed, name="panels")
+        return te.compute(shape, pack, name="panels")
 
     matrix = builder.emit(relax.op.reshape(kernel, (conv.filters, depth)))
     packed = builder.emit(builder.call_te(panels, data, primfunc_name_hint="im2col"))
@@ -101,14 +101,14 @@ def _image_panels(builder: Any, data: Any, kernel: Any, conv: Convolution, width
     if conv.batch == 1 and size % width == 0:
         return relax.op.reshape(product, (1, conv.filters, oh, ow))
 
-    def unpacked(rows: Any) -> Any:
+    def unpack(rows: Any) -> Any:
         return te.compute(
             (conv.batch, conv.filters, oh, ow),
             lambda n, f, y, x: rows[f, n * size + y * ow + x],
             name="unpacked",
         )
 
-    return builder.call_te(unpacked, product, primfunc_name_hint="unpack")
+    return builder.call_te(unpack, product, primfunc_name_hint="unpack")
 
 
 def _weight_panels(builder: Any, data: Any, kernel: Any, conv: Convolution, width: int) -> Any:
@@ -127,15 +127,15 @@ def _weight_panels(builder: Any, data: Any, kernel: Any, conv: Convolution, widt
         )
 
     def panels(weights: Any) -> Any:
-        def packed(outer: Any, k: Any, lane: Any) -> Any:
+        def pack(outer: Any, k: Any, lane: Any) -> Any:
             place = outer * width + lane
             value = weights[place, k // (kh * kw), k // kw % kh, k % kw]
             return _value_within(place, conv.filters, width, value, str(weights.dtype))
 
         shape = (blocks.blocks(conv.filters, width), depth, width)
-        return te.compute(shape, packed, name="panels")
+        return te.compute(shape, pack, name="panels")
 
-    def unpacked(rows: Any) -> Any:
+    def unpack(rows: Any) -> Any:
         return te.compute(
             (conv.batch, conv.filters, oh, ow),
             lambda n, f, y, x: rows[n * size + y * ow + x, f],
@@ -147,7 +147,7 @@ def _weight_panels(builder: Any, data: Any, kernel: Any, conv: Convolution, widt
     product = builder.emit(
         builder.call_te(blocks.matrix_product(conv.sums), rows, packed, primfunc_name_hint="conv2d_gemm")
     )  # fmt: skip
-    return builder.call_te(unpacked, product, primfunc_name_hint="unpack")
+    return builder.call_te(unpack, product, primfunc_name_hint="unpack")
 
 
 def _spatial_pack(builder: Any, data: Any, kernel: Any, conv: Convolution) -> Any:
@@ -158,14 +158,14 @@ def _spatial_pack(builder: Any, data: Any, kernel: Any, conv: Convolution) -> An
     kh, kw = conv.kernel
 
     def packed_weights(weights: Any) -> Any:
-        def packed(f: Any, c: Any, ky: Any, kx: Any, i: Any, b: Any) -> Any:
+        def pack(f: Any, c: Any, ky: Any, kx: Any, i: Any, b: Any) -> Any:
             value = weights[f * width + b, c * inner + i, ky, kx]
             dtype = str(weights.dtype)
             value = _value_within(c * inner + i, conv.channels, inner, value, dtype)
             return _value_within(f * width + b, conv.filters, width, value, dtype)
 
         outer = blocks.blocks(conv.filters, width), blocks.blocks(conv.channels, inner)
-        return te.compute((*outer, kh, kw, inner, width), packed, name="packed_weights")
+        return te.compute((*outer, kh, kw, inner, width), pack, name="packed_weights")
 
     weights = builder.emit(
         builder.call_te(packed_weights, kernel, primfunc_name_hint="pack_weights")
@@ -284,7 +284,7 @@ def _winograd_tiles(conv: Convolution, inputs: Any, rows: int, columns: int) -> 
     )
 
 
-def _dense(conv: Convolution) -> bool:
+def _is_dense(conv: Convolution) -> bool:
     return conv.groups == 1
 
 
@@ -310,8 +310,8 @@ ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType(
         entry.name: entry
         for entry in (
             Algorithm("direct", None, lambda _: True),
-            Algorithm("gemm", _gemm, _dense),
-            Algorithm("spatial_pack", _spatial_pack, _dense),
+            Algorithm("gemm", _gemm, _is_dense),
+            Algorithm("spatial_pack", _spatial_pack, _is_dense),
             Algorithm("winograd", _winograd, _winograd_applies),
         )
     }

@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 from roofline.errors import MeasurementError
-from roofline.validate.records.executed import Executed, StoredAs, executed_for
+from roofline.validate.records.executed import Executed, StoredAs, describe_execution
 from roofline.validate.tvm.calls import operator_name
 
 _PRODUCTS = frozenset({"matmul", "nn.conv1d", "nn.conv2d", "nn.conv3d", "nn.conv2d_transpose"})
@@ -43,8 +43,8 @@ def executed_datatypes(module: Any, kept: StoredAs | None, bits: int) -> Execute
     # No CPU that TVM compiles for multiplies bf16 by itself.
     emulated = ("bf16",)
     if not wide or kept is None:
-        return executed_for(names, emulated=emulated)
-    return executed_for(names, emulated=emulated, stored=kept, stored_bits=bits)
+        return describe_execution(names, emulated=emulated)
+    return describe_execution(names, emulated=emulated, stored=kept, stored_bits=bits)
 
 
 def check_executed(asked: str, found: Executed) -> Executed:

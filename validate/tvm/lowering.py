@@ -86,14 +86,14 @@ def _quantize(builder: Any, call: Any) -> Any:
     low, high = (tirx.const(float(limit), source) for limit in _LIMITS[dtype])
     step, offset = tirx.const(float(scale), source), tirx.const(float(zero), source)
 
-    def quantized(image: Any) -> Any:
+    def quantize(image: Any) -> Any:
         def element(*place: Any) -> Any:
             steps = te.nearbyint(image[place] / step) + offset
             return te.max(te.min(steps, high), low).astype(dtype)
 
         return te.compute(image.shape, element, name="quantized")
 
-    return builder.call_te(quantized, call.args[0], primfunc_name_hint="quantize")
+    return builder.call_te(quantize, call.args[0], primfunc_name_hint="quantize")
 
 
 def _scalar(expression: Any) -> float | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from roofline.number_format import plural
-from roofline.validate.records.executed import Executed, executed_for
+from roofline.validate.records.executed import Executed, describe_execution
 from roofline.validate.tvm import algorithms
 from roofline.validate.tvm.blocked.layout import use_blocks
 from roofline.validate.tvm.convolution import Convolution
@@ -64,7 +64,7 @@ def arrange_weights(module: Any, how: Computation) -> ArrangedModule:
     executed = Executed()
     module, quantized = use_integers(module)
     if quantized["integer"]:
-        executed = executed_for(["int8", *["fp32"][: quantized["float"]]])
+        executed = describe_execution(["int8", *["fp32"][: quantized["float"]]])
         notes.append(
             f"{plural(quantized['integer'], 'layer')} in integers, {quantized['float']} in floating point"
         )
@@ -98,12 +98,12 @@ def arrange_convolutions(
 
     chosen: list[str] = []
 
-    def first(conv: Convolution) -> str:
+    def choose_plain(conv: Convolution) -> str:
         # What is to be blocked passes through as a plain convolution.
         chosen.append(pick(conv))
         return "direct" if chosen[-1] == BLOCKED else chosen[-1]
 
-    module, used = algorithms.apply(module, target, first)
+    module, used = algorithms.apply(module, target, choose_plain)
     if how.blocked:
         module, made = use_blocks(
             module, target, lanes(target), lambda conv: pick(conv) == BLOCKED,

@@ -56,18 +56,18 @@ class _Steps:
         hidden, batch, width = layer.hidden, layer.batch, layer.width
         stored = "int8" if layer.quantized else layer.dtype
 
-        def given(name: str, shape: tuple[int, ...], dtype: str = layer.dtype) -> Any:
+        def declare(name: str, shape: tuple[int, ...], dtype: str = layer.dtype) -> Any:
             return script.arg(name, script.Buffer(shape, dtype))
 
-        self._rows = given("rows", (layer.steps, batch, width))
-        self._weights = given("weights", packed_shape(layer), stored)
-        self._scale = given("scale", (width,), "float32")
-        self._zero = given("zero", (width,), "int32")
-        self._bias = given("bias", (hidden,))
-        self._peepholes = given("peepholes", (3, hidden))
-        self._first = [given(name, (batch, hidden)) for name in ("state", "cell")]
-        self._sequence = given("sequence", (layer.steps, batch, hidden))
-        self._last = [given(name, (batch, hidden)) for name in ("last_state", "last_cell")]
+        self._rows = declare("rows", (layer.steps, batch, width))
+        self._weights = declare("weights", packed_shape(layer), stored)
+        self._scale = declare("scale", (width,), "float32")
+        self._zero = declare("zero", (width,), "int32")
+        self._bias = declare("bias", (hidden,))
+        self._peepholes = declare("peepholes", (3, hidden))
+        self._first = [declare(name, (batch, hidden)) for name in ("state", "cell")]
+        self._sequence = declare("sequence", (layer.steps, batch, hidden))
+        self._last = [declare(name, (batch, hidden)) for name in ("last_state", "last_cell")]
 
     def write(self) -> None:
         """Write all steps."""
@@ -91,7 +91,7 @@ class _Steps:
         self._multiply(state, 0, self._layer.width)
         with self._elements() as (n, j):
             value = self._rows[step, n, j] + self._total[n, j]
-            self._t.buffer_store(state, self._activated(0, value), [n, j])
+            self._t.buffer_store(state, self._activate(0, value), [n, j])
 
     def _lstm(self, step: Any) -> None:
         layer, hidden = self._layer, self._layer.hidden
@@ -103,20 +103,20 @@ class _Steps:
                 column = place * hidden + j
                 return self._rows[step, n, column] + self._total[n, column]
 
-            def peeking(value: Any, which: int) -> Any:
-                return value + cell[n, j] * self._peepholes[which, j] if layer.peepholes else value
+            def add_peephole(value: Any, place: int) -> Any:
+                return value + cell[n, j] * self._peepholes[place, j] if layer.peepholes else value
 
             # The gates' order in the file: input, output, forget, cell.
-            enter = self._named(self._activated(0, peeking(gate(0), 0)))
+            enter = self._compute_once(self._activate(0, add_peephole(gate(0), 0)))
             forget = (
                 self._constant_one() - enter
                 if layer.coupled
-                else self._activated(0, peeking(gate(2), 2))
+                else self._activate(0, add_peephole(gate(2), 2))
             )
-            fresh = forget * cell[n, j] + enter * self._activated(1, gate(3))
+            fresh = forget * cell[n, j] + enter * self._activate(1, gate(3))
             self._t.buffer_store(cell, fresh, [n, j])
-            leave = self._activated(0, peeking(gate(1), 1))
-            self._t.buffer_store(state, leave * self._activated(2, cell[n, j]), [n, j])
+            leave = self._activate(0, add_peephole(gate(1), 1))
+            self._t.buffer_store(state, leave * self._activate(2, cell[n, j]), [n, j])
 
     def _gru(self, step: Any) -> None:
         layer, hidden, late = self._layer, self._layer.hidden, self._layer.resets_late
@@ -125,7 +125,7 @@ class _Steps:
 
         def gate(n: Any, j: Any, place: int) -> Any:
             column = place * hidden + j
-            return self._activated(0, self._rows[step, n, column] + self._total[n, column])
+            return self._activate(0, self._rows[step, n, column] + self._total[n, column])
 
         if not late:
             with self._elements() as (n, j):
@@ -136,8 +136,8 @@ class _Steps:
             proposed = self._total[n, column]
             if late:
                 proposed = gate(n, j, 1) * (proposed + self._bias[j])
-            made = self._activated(1, self._rows[step, n, column] + proposed)
-            update = self._named(gate(n, j, 0))
+            made = self._activate(1, self._rows[step, n, column] + proposed)
+            update = self._compute_once(gate(n, j, 0))
             fresh = (self._constant_one() - update) * made + update * state[n, j]
             self._t.buffer_store(state, fresh, [n, j])
 
@@ -190,7 +190,7 @@ class _Steps:
             value = t.max(zero, t.min(most, value)) - kept[3]
             t.buffer_store(self._integers, t.cast(value, "int32"), [n, j])
 
-    def _activated(self, place: int, value: Any) -> Any:
+    def _activate(self, place: int, value: Any) -> Any:
         layer = self._layer
         # ONNX Runtime clips what goes into the gates, not the cell on its way out.
         if layer.clip is not None and place < 2:
@@ -199,10 +199,10 @@ class _Steps:
             )
         activation = layer.activations[place]
         return _ACTIVATIONS[activation.name](
-            self._t, self._named(value), activation, self._constant
+            self._t, self._compute_once(value), activation, self._constant
         )
 
-    def _named(self, value: Any) -> Any:
+    def _compute_once(self, value: Any) -> Any:
         """Compute a value once that is read several times."""
         kept = self._t.alloc_buffer((1,), self._layer.dtype, scope="local")
         self._t.buffer_store(kept, value, [0])

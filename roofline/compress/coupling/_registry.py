@@ -30,7 +30,7 @@ from roofline.compress.call import (
     holds_weights,
     layer_name,
 )
-from roofline.compress.coupling.control import Passing, passing
+from roofline.compress.coupling.control import Passing, find_passing
 from roofline.compress.labels import Atoms, Axes, Labels, fixed_labels
 from roofline.errors import MISFIT
 from roofline.graph.reading.reads import reads, subgraphs
@@ -112,7 +112,7 @@ def _walk(
         # Bodies come before the call in `bodies.calls`, so its place is known once they are walked.
         place = index + sum(1 for body in inner for _ in calls(body))
         call = Call(node, place, types, values, state, opsets.get(domain, 1))
-        passes = passing(call) if inner else None
+        passes = find_passing(call) if inner else None
         if passes is not None and _hand_over(call, passes, values):
             for body in inner:
                 index = _walk(body, index, opsets, types, values, state)

@@ -40,7 +40,7 @@ def _tie(call: Call, first: Axes | None, second: Axes | None) -> Axes | None:
     )
 
 
-def _nothing(_call: Call, _values: Values) -> None:
+def _no_inputs(_call: Call, _values: Values) -> None:
     """A branch of an If takes no inputs."""
 
 
@@ -130,14 +130,14 @@ def _scan(call: Call, values: Values) -> Results:
 
 
 PASSING: Mapping[str, Passing] = {
-    "If": Passing(_nothing, _if),
+    "If": Passing(_no_inputs, _if),
     "Loop": Passing(_loop_enter, _loop),
     "Scan": Passing(_scan_enter, _scan),
 }
 """What passes values between a call and its bodies, by operator."""
 
 
-def passing(call: Call) -> Passing | None:
+def find_passing(call: Call) -> Passing | None:
     """Return how a call hands values to its bodies; None for one that holds none, or whose form is not followed."""
     # Scan's first version has a batch axis and lengths of sequences.
     if call.node.domain not in ("", "ai.onnx") or (call.op_type == "Scan" and call.opset < 9):

@@ -15,7 +15,7 @@ from roofline.graph.fusion._kinds import is_view, role
 from roofline.graph.walking.resolved import ResolvedGraph, ResolvedNode
 from roofline.node import Array, Node, Tensor
 from roofline.ops import Role, lookup
-from roofline.ops._attributes import fitting
+from roofline.ops._attributes import translate_errors
 
 _MANY_READERS = 32
 """A value with more readers is never fused into one of them, so they need not be looked at."""
@@ -74,7 +74,8 @@ class View:
         """Names of values that are shown through a view, to the name of what is stored."""
         self._leader = list(range(len(self.calls)))
         self._blocks: list[Block | None] = [
-            self._alone(place) if self.live[place] else None for place in range(len(self.calls))
+            self._single_block(place) if self.live[place] else None
+            for place in range(len(self.calls))
         ]
         for place, call in enumerate(self.calls):
             if self.live[place]:
@@ -196,7 +197,7 @@ class View:
         self._leader[first] = last
         self._blocks[first] = None
 
-    def _alone(self, place: int) -> Block:
+    def _single_block(self, place: int) -> Block:
         part = role(self.node(place))
         block = Block(
             [place], place, place, part, dict.fromkeys(self.flows[place]), self.outputs(place)
@@ -280,7 +281,7 @@ def _macs(node: Node) -> int:
     if cost is None:
         return 0
     try:
-        with fitting(node):
+        with translate_errors(node):
             return cost(node).macs
     except ModelError:
         return 0

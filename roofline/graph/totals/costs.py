@@ -10,7 +10,7 @@ from roofline.graph.walking.resolved import ResolvedGraph, ResolvedNode
 from roofline.graph.walking.sequences import SEQUENCE_OPERATORS
 from roofline.node import Node
 from roofline.ops import Kind, Operator, lookup
-from roofline.ops._attributes import fitting
+from roofline.ops._attributes import translate_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def call_cost(resolved: ResolvedNode) -> CallCost:
         return CallCost(row, _NOTHING, f"the size of {unsized!r} is not known before it runs")
     if row.cost is None:
         return CallCost(row, _NOTHING)
-    with fitting(node):
+    with translate_errors(node):
         cost = row.cost(node)
     return CallCost(row, cost if resolved.repeats == 1 else cost * resolved.repeats)
 

@@ -17,7 +17,7 @@ from roofline.graph.walking.weights import Origins, StoredTensor
 from roofline.layer import Access, Layer, Use, access
 from roofline.node import Limit, Node, Tensor
 from roofline.ops import Kind, Moves, Role
-from roofline.ops._attributes import fitting
+from roofline.ops._attributes import translate_errors
 from roofline.ops.qonnx import product_peak
 from roofline.precision import DataType, DatatypeKind
 
@@ -174,7 +174,7 @@ def moves_of(node: Node, call: CallCost) -> Moves:
     """Return what a call moves in part; nothing is known of one whose sizes are not."""
     if call.row.moves is None or call.note:
         return _WHOLE
-    with fitting(node):
+    with translate_errors(node):
         return call.row.moves(node)
 
 

@@ -9,7 +9,7 @@ from roofline.graph.reading.declared import dimensions
 from roofline.graph.reading.tensors import MAX_ELEMENTS, check_size
 from roofline.node import Array, Node, Tensor
 from roofline.ops import Operator
-from roofline.ops._attributes import fitting
+from roofline.ops._attributes import translate_errors
 from roofline.ops._datatypes import from_code
 from roofline.ops._registry import TensorType
 
@@ -70,7 +70,7 @@ def _check(shape: tuple[int | None, ...], name: str) -> None:
 
 
 def _types(node: Node, row: Operator, proto: NodeProto) -> Sequence[TensorType | None]:
-    with fitting(node):
+    with translate_errors(node):
         if row.shape is not None:
             return row.shape(node)
         if not node.domain or node.domain.startswith("ai.onnx"):

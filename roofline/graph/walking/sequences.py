@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from roofline.node import Array, Node, Shape, Tensor
-from roofline.ops._attributes import fitting, flag, integer, malformed_error
+from roofline.ops._attributes import flag, integer, malformed_error, translate_errors
 from roofline.ops._datatypes import BOOL, INT64
 from roofline.ops._shapes import axis_of
 
@@ -53,7 +53,7 @@ class Sequences:
         output = node.outputs[0] if node.outputs else None
         if output is None:
             return node
-        with fitting(node):
+        with translate_errors(node):
             return replace(node, outputs=(self._result(node, output),))
 
     def _result(self, node: Node, output: Tensor) -> Tensor:

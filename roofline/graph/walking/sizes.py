@@ -9,7 +9,7 @@ from roofline.errors import DimensionError, UnplacedError, did_you_mean
 from roofline.graph.reading.tensors import check_size
 from roofline.node import Limit, Node, Shape, Tensor
 from roofline.ops import Operator
-from roofline.ops._attributes import fitting
+from roofline.ops._attributes import translate_errors
 from roofline.surfaces import dim_at
 
 _LISTED = 3
@@ -33,12 +33,12 @@ class Sizes:
         Raises:
             DimensionError: A given size is more than the operator can give.
         """
-        outputs = [output and self._named(output) for output in node.outputs]
+        outputs = [output and self._fill_sizes(output) for output in node.outputs]
         most = None
         if row.bound is not None:
-            with fitting(node):
+            with translate_errors(node):
                 most = row.bound(node)
-            outputs = self._shared(node, outputs, most)
+            outputs = self._share_size(node, outputs, most)
         if any(_open_axes(output) for output in outputs):
             self._remember(node, outputs, most)
         return replace(node, outputs=tuple(outputs))
@@ -76,7 +76,7 @@ class Sizes:
         )
         return [f"sizes that depend on values: {listed}; --dim '{first}=N' gives one{bound}"]
 
-    def _named(self, output: Tensor) -> Tensor:
+    def _fill_sizes(self, output: Tensor) -> Tensor:
         axes = _open_axes(output)
         if not axes or output.shape is None or not self.given:
             return output
@@ -89,7 +89,7 @@ class Sizes:
         check_size(tuple(sizes), f"the value {output.name!r}")
         return replace(output, shape=tuple(sizes))
 
-    def _shared(
+    def _share_size(
         self, node: Node, outputs: list[Tensor | None], most: int | None
     ) -> list[Tensor | None]:
         """Return results whose one open size is that which a given one has, or the bound."""

@@ -15,7 +15,7 @@ from roofline.errors import ModelError
 from roofline.graph.walking.resolved import ResolvedGraph, ResolvedNode
 from roofline.node import Attributes, Node, Tensor
 from roofline.ops import Kind, Operator, lookup
-from roofline.ops._attributes import fitting
+from roofline.ops._attributes import translate_errors
 from roofline.ops.qonnx import quantized_type
 from roofline.ops.slicing import cut_of
 from roofline.precision import packed_bytes
@@ -87,7 +87,7 @@ class Weights:
         node, row = resolved.node, lookup(resolved.node)
         found: dict[str, StoredTensor] = {}
         parts = _read_parts(resolved, row)
-        for place, tensor in _weighing(node, row):
+        for place, tensor in _weight_operands(node, row):
             if tensor.constant:
                 self._gather(found, node, row, place, tensor, parts.get(place, _ALL))
         if resolved.dynamic:
@@ -156,7 +156,7 @@ def _read_parts(resolved: ResolvedNode, row: Operator) -> Mapping[int, Fraction]
     ):
         return {}
     try:
-        with fitting(node):
+        with translate_errors(node):
             reads = row.moves(node).reads
     except ModelError:
         # A size that is not known: the call is reported as such, and charged whole.
@@ -169,7 +169,7 @@ def _read_parts(resolved: ResolvedNode, row: Operator) -> Mapping[int, Fraction]
     return found
 
 
-def _weighing(node: Node, row: Operator) -> Iterator[tuple[int, Tensor]]:
+def _weight_operands(node: Node, row: Operator) -> Iterator[tuple[int, Tensor]]:
     """Yield the operands that may be weights, with their positions."""
     for place, tensor in enumerate(node.operands):
         if tensor is None or place in row.settings:
@@ -214,18 +214,18 @@ def _add(found: dict[str, StoredTensor], key: str, stored: StoredTensor) -> None
 
 
 def _together(
-    one: StoredTensor, other: StoredTensor
+    first: StoredTensor, second: StoredTensor
 ) -> tuple[Fraction, frozenset[tuple[int, int, int]]]:
     """Return which part of a tensor two readings take, and its spans."""
-    spans = one.spans | other.spans
+    spans = first.spans | second.spans
     axes = {axis for axis, _, _ in spans}
-    if not one.spans or not other.spans or len(axes) > 1:
-        larger = one if one.share >= other.share else other
+    if not first.spans or not second.spans or len(axes) > 1:
+        larger = first if first.share >= second.share else second
         return larger.share, larger.spans
-    length, taken, reached = (one.tensor.shape or ())[axes.pop()], 0, 0
-    for _, first, last in sorted(spans):
-        taken += max(last - max(first, reached), 0)
-        reached = max(reached, last)
+    length, taken, reached = (first.tensor.shape or ())[axes.pop()], 0, 0
+    for _, start, end in sorted(spans):
+        taken += max(end - max(start, reached), 0)
+        reached = max(reached, end)
     return (Fraction(taken, length), spans) if length else (_ALL, frozenset())
 
 

@@ -40,7 +40,7 @@ def _json(path: Path, text: str, facts: Facts) -> ImportedFile:
     return _run(path, facts, {name.lower(): str(value) for name, value in found.items()})
 
 
-def _first(path: Path, values: Mapping[str, str], *names: str) -> float | None:
+def _read_first(path: Path, values: Mapping[str, str], *names: str) -> float | None:
     """Return the first of some figures that the report states; it writes N/A for what it did not take."""
     stated = ((name, values[name]) for name in names if name in values)
     taken = next((entry for entry in stated if entry[1] not in {"", "N/A"}), None)
@@ -51,8 +51,8 @@ def _first(path: Path, values: Mapping[str, str], *names: str) -> float | None:
 
 def _run(path: Path, facts: Facts, values: Mapping[str, str]) -> ImportedFile:
     check_named(facts, path)
-    throughput = _first(path, values, "throughput (fps)", "throughput", "throughput, fps")
-    latency = _first(
+    throughput = _read_first(path, values, "throughput (fps)", "throughput", "throughput, fps")
+    latency = _read_first(
         path, values, "median latency (ms)", "latency_median", "latency (ms)", "latency"
     )
     if throughput is None and latency is None:

@@ -32,7 +32,7 @@ def machine_file() -> Path:
     return Path(__file__).with_name("machine.yaml")
 
 
-def fastest(rows: Iterable[Row], platform: str, batch: int) -> list[Row]:
+def select_fastest(rows: Iterable[Row], platform: str, batch: int) -> list[Row]:
     """Return one row for each variant on a machine: that of the program that ran it fastest."""
     best: dict[tuple[str, str], Row] = {}
     for row in rows:
@@ -59,7 +59,7 @@ def pareto(
     """
     chosen = [
         {**_shorten_name(row), "backend": None, "batch": None}
-        for row in fastest(rows, platform, batch)
+        for row in select_fastest(rows, platform, batch)
         if row["accuracy"] >= least
     ]
     chart = charts.get("pareto").compute(chosen, Options(title=title))
@@ -104,7 +104,7 @@ def summary(rows: Iterable[Row], platform: str, batch: int) -> list[Row]:
             "promised": f"{row['expected_speedup']:.3g}x", "Equation 1": f"{row['predicted_speedup']:.3g}x",
             "achieved": "" if row["achieved_speedup"] is None else f"{row['achieved_speedup']:.3g}x",
         }
-        for row in fastest(rows, platform, batch)
+        for row in select_fastest(rows, platform, batch)
     ]  # fmt: skip
 
 

@@ -97,7 +97,7 @@ def _train(
         name: (tensor != 0).float() for name, tensor in held.items() if keep_zeros and name in multiplying
     }  # fmt: skip
 
-    def used(name: str) -> Any:
+    def ternarize_in_use(name: str) -> Any:
         tensor = held[name]
         if ternary and name in multiplying:
             return tensor + (ternarize(torch, tensor) - tensor).detach()
@@ -112,7 +112,7 @@ def _train(
     order = torch.Generator().manual_seed(schedule.seed)
     for _ in range(schedule.epochs):
         for chosen in torch.randperm(len(images), generator=order).split(schedule.batch):
-            buffers = {names[name]: used(name) for name in held}
+            buffers = {names[name]: ternarize_in_use(name) for name in held}
             (scores,) = functional_call(module, buffers, (inputs[chosen],))
             loss = torch.nn.functional.cross_entropy(scores, targets[chosen], label_smoothing=0.05)
             optimizer.zero_grad()
@@ -123,7 +123,7 @@ def _train(
                 for name, mask in masks.items():
                     held[name].mul_(mask)
     with torch.no_grad():
-        final = {name: without_remnants(used(name).numpy()) for name in held}
+        final = {name: without_remnants(ternarize_in_use(name).numpy()) for name in held}
     return _with_weights(model, final)
 
 

@@ -88,17 +88,19 @@ def configurations_in_turns(
         sessions: Of any of their points.
     """
     by_point: dict[str, list[Session]] = {}
-    for one in sessions:
-        by_point.setdefault(one.point, []).append(one)
+    for session in sessions:
+        by_point.setdefault(session.point, []).append(session)
     found: list[Configuration] = []
     for run in cells:
         taken = by_point.get(run.turn.point, []) if run.turn is not None else []
         for entry in compared_configurations([run]) if taken else ():
-            spans = [median_interval(one.seconds) for one in taken]
+            spans = [median_interval(session.seconds) for session in taken]
             found.append(
                 replace(
                     entry,
-                    seconds=statistics.median(statistics.median(one.seconds) for one in taken),
+                    seconds=statistics.median(
+                        statistics.median(session.seconds) for session in taken
+                    ),
                     low_s=min(low for low, _ in spans),
                     high_s=max(high for _, high in spans),
                     rounds=len(taken),
@@ -111,8 +113,8 @@ def configurations_in_turns(
 def clock_of_turns(cells: Iterable[Measurement], sessions: Iterable[Session]) -> Clock:
     """Return what looks up the time of a configuration turn by turn: an empty one for what was not timed in turns."""
     by_point: dict[str, dict[str, tuple[float, ...]]] = {}
-    for one in sessions:
-        by_point.setdefault(one.point, {})[one.when] = one.seconds
+    for session in sessions:
+        by_point.setdefault(session.point, {})[session.when] = session.seconds
     found = {
         entry.beside(): TurnTimes(by_point.get(run.turn.point, {}))
         for run in cells

@@ -72,7 +72,7 @@ def _by_network(found: Iterable[Configuration], **wanted: str) -> dict[str, list
     return dict(sorted(groups.items()))
 
 
-def _fastest(runs: Sequence[Configuration], clock: Clock) -> set[str]:
+def _find_fastest(runs: Sequence[Configuration], clock: Clock) -> set[str]:
     """Return the algorithms that may be the fastest: those not slower than another one beyond doubt."""
     return {
         entry.algorithm
@@ -212,7 +212,7 @@ def _datatypes_vary(found: Sequence[Configuration], clock: Clock) -> Decided:
     return cases, "one machine: the runs say nothing of devices"
 
 
-def _fastest_is(
+def _check_fastest(
     name: str, found: Sequence[Configuration], clock: Clock, among: Iterable[str], **wanted: str
 ) -> list[Case]:
     cases: list[Case] = []
@@ -230,11 +230,11 @@ def _fastest_is(
 
 def _spatial_pack(found: Sequence[Configuration], clock: Clock) -> Decided:
     among = ("direct", "gemm", "spatial_pack")
-    return _fastest_is("spatial_pack", found, clock, among, technique=DENSE), ""
+    return _check_fastest("spatial_pack", found, clock, among, technique=DENSE), ""
 
 
 def _sparse_gemm(found: Sequence[Configuration], clock: Clock) -> Decided:
-    cases = _fastest_is("gemm", found, clock, ("direct", "gemm"), technique=WEIGHTS)
+    cases = _check_fastest("gemm", found, clock, ("direct", "gemm"), technique=WEIGHTS)
     return cases, "no GPU was run"
 
 
@@ -271,7 +271,7 @@ def _tuning_changes(found: Sequence[Configuration], clock: Clock) -> Decided:
         )
         if len(before) < 2 or len(after) < 2:
             continue
-        first, last = _fastest(before, clock), _fastest(after, clock)
+        first, last = _find_fastest(before, clock), _find_fastest(after, clock)
         known = len(first) == len(last) == 1
         holds = True if not first & last else False if known else None
         words = f"{network}: untuned {_list_runs(before)}; tuned {_list_runs(after)}"
@@ -279,7 +279,7 @@ def _tuning_changes(found: Sequence[Configuration], clock: Clock) -> Decided:
     return sorted(cases, key=lambda case: case.words), ""
 
 
-def _tuning_gains_less(found: Sequence[Configuration], clock: Clock) -> Decided:
+def _check_tuning_gains(found: Sequence[Configuration], clock: Clock) -> Decided:
     groups: dict[tuple[str, str], dict[str, tuple[Configuration, Configuration]]] = {}
     for untuned, tuned in tuning_pairs(found):
         groups.setdefault((tuned.network, tuned.run_by), {})[tuned.technique] = untuned, tuned
@@ -349,7 +349,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
             "A case for each network: the fastest dense algorithm is another one once tuned.",
         ),
         "XII": Rule(
-            _tuning_gains_less,
+            _check_tuning_gains,
             "A case for each network, algorithm and kind of pruning: tuning gains a smaller factor than it does on the "
             "dense network.",
         ),

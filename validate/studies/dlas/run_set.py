@@ -75,7 +75,7 @@ class PageRuns:
     """Runs of networks of ImageNet's size, on the machine that the page is about."""
 
 
-def shipped_elsewhere() -> RunSet:
+def runs_elsewhere() -> RunSet:
     """Return the runs of another machine that come with the program."""
     return RunSet(shipped_runs(ELSEWHERE), shipped_sessions(TURNS_ELSEWHERE))
 
@@ -84,6 +84,6 @@ def shipped_page_runs() -> PageRuns:
     """Return all runs that come with the program."""
     return PageRuns(
         RunSet(shipped_runs(SHIPPED), shipped_sessions(TURNS)),
-        shipped_elsewhere(),
+        runs_elsewhere(),
         RunSet(shipped_runs(IMAGENET)),
     )

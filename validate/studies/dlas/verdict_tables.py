@@ -49,9 +49,9 @@ def comparison(shown: PageRuns) -> str:
         columns += [(f"{name}{way}", found) for way, found in judged.items()]
     parts = [
         _progress(shown.here, campaign),
-        _told_of_turns(shown.here.before_pairs.sessions, "In turns, judged by intervals"),
-        _told_of_turns(shown.here.since_pairs.sessions, "In turns, judged in pairs"),
-        _told_of_elsewhere(shown.elsewhere),
+        _describe_turns(shown.here.before_pairs.sessions, "In turns, judged by intervals"),
+        _describe_turns(shown.here.since_pairs.sessions, "In turns, judged in pairs"),
+        _describe_elsewhere(shown.elsewhere),
         _table(columns),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -123,9 +123,9 @@ def _processors(one: RunSet) -> str:
     return f"{cpus} (`{_target(one)}`)"
 
 
-def _target(one: RunSet) -> str:
+def _target(run_set: RunSet) -> str:
     """Return the processor as LLVM names it, which tells machines apart whose own names are alike."""
-    named = (re.search(r"-mcpu=(\S+)", run.compiled_for) for run in one.runs)
+    named = (re.search(r"-mcpu=(\S+)", run.compiled_for) for run in run_set.runs)
     return " and ".join(sorted({match.group(1) for match in named if match}))
 
 
@@ -146,29 +146,29 @@ def _progress(one: RunSet, campaign: Campaign) -> str:
     )
 
 
-def _told_of_turns(sessions: Sequence[Session], judged: str) -> str:
+def _describe_turns(sessions: Sequence[Session], judged: str) -> str:
     if not sessions:
         return ""
     programs = {one.point for one in sessions}
-    hours = sorted({one.when[:16].replace("T", " ") for one in sessions})
-    turns = sorted({len(one.seconds) for one in sessions})
+    hours = sorted({session.when[:16].replace("T", " ") for session in sessions})
+    turns = sorted({len(session.seconds) for session in sessions})
     return (
         f"{judged}: {len(programs)} of these programs, those of a network in one process, one after the other, "
         f"{' or '.join(map(str, turns))} turns a session; sessions began at {', '.join(hours)} UTC, and others took "
-        f"{max(one.others for one in sessions):.0%} of the CPU time at most."
+        f"{max(session.others for session in sessions):.0%} of the CPU time at most."
     )
 
 
-def _told_of_elsewhere(one: RunSet) -> str:
-    if not one.runs:
+def _describe_elsewhere(run_set: RunSet) -> str:
+    if not run_set.runs:
         return ""
-    days = sorted({run.timestamp[:10] for run in one.runs})
-    networks = {run.turn.point: run.job.network for run in one.runs if run.turn is not None}
-    in_turns = sorted({networks[session.point] for session in one.sessions})
+    days = sorted({run.timestamp[:10] for run in run_set.runs})
+    networks = {run.turn.point: run.job.network for run in run_set.runs if run.turn is not None}
+    in_turns = sorted({networks[session.point] for session in run_set.sessions})
     also = f"; in turns those of {', '.join(in_turns)}" if in_turns else ""
     return (
-        f"The last columns are of the same campaign on another machine, {_processors(one)}, "
-        f"{' to '.join(dict.fromkeys((days[0], days[-1])))}: {plural(len(one.runs), 'cell')}{also}."
+        f"The last columns are of the same campaign on another machine, {_processors(run_set)}, "
+        f"{' to '.join(dict.fromkeys((days[0], days[-1])))}: {plural(len(run_set.runs), 'cell')}{also}."
     )
 
 

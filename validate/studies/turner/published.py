@@ -127,5 +127,5 @@ def _difference(row: Row, point: Row) -> str:
         return _channels(point["table"], network)
     implied = implied_sparsity(network, row["memory_mb"])
     printed = _sparsity(variant, point)
-    said = f"the printed memory takes a sparsity of {100 * implied:.1f} %, not {100 * (printed or 0):.2f} %"
-    return f"{said}; {point['flag']}" if point["flag"] else said
+    remark = f"the printed memory takes a sparsity of {100 * implied:.1f} %, not {100 * (printed or 0):.2f} %"
+    return f"{remark}; {point['flag']}" if point["flag"] else remark

@@ -51,7 +51,7 @@ def pack(channels: int, lanes: int, step: int = 1) -> Any:
     tirx: Any = importlib.import_module("tvm.tirx")
     inner = depth_block(channels, lanes, step)
 
-    def packed(image: Any) -> Any:
+    def pack(image: Any) -> Any:
         batch, _, height, width = image.shape
 
         def element(n: Any, c: Any, y: Any, x: Any, i: Any) -> Any:
@@ -64,14 +64,14 @@ def pack(channels: int, lanes: int, step: int = 1) -> Any:
         shape = (batch, blocks(channels, inner), height, width, inner)
         return te.compute(shape, element, name="packed")
 
-    return packed
+    return pack
 
 
 def unpack(channels: int) -> Any:
     """Return the function that turns blocks into [N, C, H, W] again."""
     te: Any = importlib.import_module("tvm.te")
 
-    def unpacked(image: Any) -> Any:
+    def unpack(image: Any) -> Any:
         batch, _, height, width, lanes = image.shape
         return te.compute(
             (batch, channels, height, width),
@@ -79,7 +79,7 @@ def unpack(channels: int) -> Any:
             name="unpacked",
         )
 
-    return unpacked
+    return unpack
 
 
 def packed_weights(weights: Array, groups: int, lanes: int) -> Array:
@@ -227,14 +227,14 @@ def depthwise(conv: Convolution, fill: int = 0) -> Any:
         framed = _frame(image, conv, fill)
         ky, kx = _reductions(ky=kh, kx=kw)
 
-        def widened(value: Any) -> Any:
+        def widen(value: Any) -> Any:
             return value.astype("int32") if str(image.dtype) != "float32" else value
 
         return te.compute(
             (conv.batch, int(weights.shape[0]), oh, ow, int(weights.shape[3])),
             lambda n, c, y, x, b: te.sum(
-                widened(framed[n, c, y * sh + ky * dh, x * sw + kx * dw, b])
-                * widened(weights[c, ky, kx, b]),
+                widen(framed[n, c, y * sh + ky * dh, x * sw + kx * dw, b])
+                * widen(weights[c, ky, kx, b]),
                 axis=[ky, kx],
             ),
             name=DEPTHWISE,
@@ -293,13 +293,13 @@ def unsigned_function() -> Any:
     tirx: Any = importlib.import_module("tvm.tirx")
     offset = tirx.const(128, "int16")
 
-    def shifted(image: Any) -> Any:
+    def shift(image: Any) -> Any:
         return topi.cast(topi.add(topi.cast(image, "int16"), offset), "uint8")
 
-    return shifted
+    return shift
 
 
-def pooling(kind: str, settings: Any, lanes: int) -> Any:
+def pooling_function(kind: str, settings: Any, lanes: int) -> Any:
     """Return the function of a packed image that pools it.
 
     Args:

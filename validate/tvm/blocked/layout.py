@@ -323,7 +323,7 @@ class _Rewriter:
         if not self._is_packed(call.args[0]) or call.attrs.layout != "NCHW":
             return None
         image = self._packed[call.args[0]]
-        made = blocks.pooling(kind, call.attrs, self._lanes)
+        made = blocks.pooling_function(kind, call.attrs, self._lanes)
         hint = f"{kind}_pool2d"
         expression = self._builder.call_te(made, image.expression, primfunc_name_hint=hint)
         return _PackedImage(expression, image.channels)

@@ -81,14 +81,14 @@ class Findings:
 
     def best_known(self, kernel: Kernel) -> Tile | None:
         """Return the tile that was found best, or where none was sought that of another processor with such vectors."""
-        return next(iter(self.likely(kernel)), None)
+        return next(iter(self.likely_tiles(kernel)), None)
 
     def is_settled(self, kernel: Kernel) -> bool:
         """Tell whether a kernel's tile is the best of all that are worth trying, not of a few."""
         entry = self._entry(kernel)
         return entry is not None and not entry.get("hurried", False)
 
-    def likely(self, kernel: Kernel) -> list[Tile]:
+    def likely_tiles(self, kernel: Kernel) -> list[Tile]:
         """Return the tiles that were best in a hurry, or on other processors."""
         entries = [self._entry(kernel), *(table.get(kernel.key) for table in self._elsewhere)]
         found = [Tile.from_list(entry["tile"]) for entry in entries if entry is not None]
@@ -185,25 +185,25 @@ def search(
     def late() -> bool:
         return bool(budget_s) and time.monotonic() - start > budget_s
 
-    def searched(*, finished: bool) -> SearchResult:
+    def result(*, finished: bool) -> SearchResult:
         return SearchResult(time.monotonic() - start, len(found), finished=finished, tried=tried)
 
     for place, group in enumerate(groups):
         if late():
-            return searched(finished=False)
+            return result(finished=False)
         tried += _hurry(group, findings, target, workers)
         report(f"first tiles of {plural(len(group), 'kernel')}", place + 1, steps)
     for place, (kernel, function) in enumerate(open_kernels, start=len(groups)):
         if late():
-            return searched(finished=False)
+            return result(finished=False)
         best, seconds, count = _best_tile(
-            kernel, function, target, workers, findings.likely(kernel)
+            kernel, function, target, workers, findings.likely_tiles(kernel)
         )
         tried += count
         if best is not None:
             findings.add(kernel, best, seconds, count)
             report(f"tiling {kernel.kind}: {seconds * 1e3:.3g} ms", place + 1, steps)
-    return searched(finished=True)
+    return result(finished=True)
 
 
 def first_guess(kernel: Kernel) -> Tile:
@@ -278,8 +278,8 @@ def _hurry(group: list[tuple[Kernel, Any]], findings: Findings, target: Any, wor
         for kernel, function in group
         for tile in dict.fromkeys(
             [
-                *findings.likely(kernel),
-                *tiles(kernel)[: max(1, _FEW - len(findings.likely(kernel)))],
+                *findings.likely_tiles(kernel),
+                *tiles(kernel)[: max(1, _FEW - len(findings.likely_tiles(kernel)))],
             ]
         )
     ]

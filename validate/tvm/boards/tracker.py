@@ -74,7 +74,7 @@ class Tracker:
         Raises:
             BoardError: No tracker answers there.
         """
-        with self._connected() as line:
+        with self._connect() as line:
             document = line.ask([_SUMMARY])
         found: dict[str, list[str]] = {}
         for entry in cast("list[JsonObject]", document.get("server_info", ())):
@@ -113,7 +113,7 @@ class Tracker:
             BoardError: No tracker answers, no server has the key, or none became free in time.
         """
         self.check(key)
-        with self._connected() as line:
+        with self._connect() as line:
             line.wait(wait_s)
             try:
                 host, port, match = line.ask([_REQUEST, key, "", 1])
@@ -127,7 +127,7 @@ class Tracker:
         """Return host and port."""
         return f"{self.host}:{self.port}"
 
-    def _connected(self) -> _Line:
+    def _connect(self) -> _Line:
         try:
             return _Line(socket.create_connection((self.host, self.port), _TIMEOUT_S), str(self))
         except OSError as error:

@@ -60,7 +60,7 @@ def tune(
     job = request.job
     start = time.monotonic()
 
-    def left() -> float:
+    def remaining_s() -> float:
         spent = time.monotonic() - start
         return max(1e-3, job.tuning_budget_s - spent) if job.tuning_budget_s else 0.0
 
@@ -68,7 +68,7 @@ def tune(
     finished = True
     choices: Choices | None = None
     if how.algorithm == BEST:
-        choices, chosen = _choose(request, how, target, database, left() / 2, report)
+        choices, chosen = _choose(request, how, target, database, remaining_s() / 2, report)
         finished = chosen.finished
         if chosen.left:
             notes.append(f"the budget ended before {plural(chosen.left, 'choice')} of algorithms")
@@ -81,7 +81,7 @@ def tune(
     module = import_model(request.model, target, how, choices).module
     findings = findings_of(request, target)
     searched = tiling.search(
-        module, target, findings, budget_s=left(), workers=job.threads, report=report,
+        module, target, findings, budget_s=remaining_s(), workers=job.threads, report=report,
         again=request.fresh,
     )  # fmt: skip
     finished = finished and searched.finished
@@ -92,7 +92,7 @@ def tune(
     )
     tuned = _tvm_tune.tune(
         module, target, database,
-        trials=job.trials, budget_s=left(), threads=job.threads, report=report,
+        trials=job.trials, budget_s=remaining_s(), threads=job.threads, report=report,
         shared=kernel_records(request, target),
     )  # fmt: skip
     if not tuned.finished:

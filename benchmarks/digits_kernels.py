@@ -112,7 +112,7 @@ def row(made: VariantFile, way: Way, runs: Runs, dense: Runs) -> list[str]:
 def page(rows: Sequence[Sequence[str]], runs: Sequence[Measurement]) -> str:
     """Return the table with what it was measured on."""
     run = runs[-1]
-    known = {name: v for run in runs for name, v in run.environment.versions.items()}
+    known = {name: v for entry in runs for name, v in entry.environment.versions.items()}
     versions = ", ".join(f"{name} {v}" for name, v in sorted(known.items()))
     header = [
         "network", "variant", "accuracy, %", "run by", "runs in",

@@ -277,11 +277,11 @@ def coverage_notes(workload: Workload) -> list[str]:
 def _most_frequent(reasons: Counter[str]) -> str:
     """Return the reasons that hold most nodes back, and how many others there are: a large graph has hundreds."""
     first = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))[:_REASONS]
-    reasons = "; ".join(f"{reason} ({plural(times, 'node')})" for reason, times in first)
+    text = "; ".join(f"{reason} ({plural(times, 'node')})" for reason, times in first)
     others = reasons.total() - sum(times for _, times in first)
     if not others:
-        return reasons
-    return f"{reasons}; and {plural(others, 'more node', 'more nodes')}: --layers -f csv says why of each"
+        return text
+    return f"{text}; and {plural(others, 'more node', 'more nodes')}: --layers -f csv says why of each"
 
 
 _REASONS = 2

@@ -146,9 +146,9 @@ def notes_below(predictions: Sequence[Prediction], remarks: Sequence[str] = ()) 
         f"expected on {', '.join(dict.fromkeys(names))}: {what}"
         for what, names in machines.items()
     ]
-    remarks = {f"expected on {entry.platform}: {entry.estimate_of}" for entry in predictions}
+    repeats = {f"expected on {entry.platform}: {entry.estimate_of}" for entry in predictions}
     return {
-        "remarks": [remark for remark in remarks if remark not in remarks],
+        "remarks": [remark for remark in remarks if remark not in repeats],
         "notes": [kind] * bool(kind) + estimates,
         "explained": explained,
     }

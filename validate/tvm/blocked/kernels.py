@@ -51,7 +51,7 @@ def pack(channels: int, lanes: int, step: int = 1) -> Any:
     tirx: Any = importlib.import_module("tvm.tirx")
     inner = depth_block(channels, lanes, step)
 
-    def pack(image: Any) -> Any:
+    def fill(image: Any) -> Any:
         batch, _, height, width = image.shape
 
         def element(n: Any, c: Any, y: Any, x: Any, i: Any) -> Any:
@@ -64,14 +64,14 @@ def pack(channels: int, lanes: int, step: int = 1) -> Any:
         shape = (batch, blocks(channels, inner), height, width, inner)
         return te.compute(shape, element, name="packed")
 
-    return pack
+    return fill
 
 
 def unpack(channels: int) -> Any:
     """Return the function that turns blocks into [N, C, H, W] again."""
     te: Any = importlib.import_module("tvm.te")
 
-    def unpack(image: Any) -> Any:
+    def take(image: Any) -> Any:
         batch, _, height, width, lanes = image.shape
         return te.compute(
             (batch, channels, height, width),
@@ -79,7 +79,7 @@ def unpack(channels: int) -> Any:
             name="unpacked",
         )
 
-    return unpack
+    return take
 
 
 def packed_weights(weights: Array, groups: int, lanes: int) -> Array:

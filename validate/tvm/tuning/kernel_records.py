@@ -65,7 +65,9 @@ class KernelRecords:
         if workload is None:
             return
         tried = [record for of, record in _lines(records) if of == place]
-        known = json.loads(path.read_text(encoding="utf-8"))["records"] if path.exists() else []
+        known: list[Any] = (
+            json.loads(path.read_text(encoding="utf-8"))["records"] if path.exists() else []
+        )
         if len(tried) > len(known):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, json.dumps({"workload": workload, "records": tried}).encode())

@@ -24,7 +24,7 @@ from roofline.validate.campaigns.grid import load
 from roofline.validate.campaigns.runner import state
 from roofline.validate.records.files import import_csv
 from roofline.validate.records.record import Measurement
-from roofline.validate.records.store import reading
+from roofline.validate.records.store import open_for_reading
 from roofline.validate.studies.dlas.figures import draw_measured
 from roofline.validate.studies.dlas.in_turns import shipped_sessions
 from roofline.validate.studies.dlas.page import regenerate
@@ -44,7 +44,7 @@ def last_records(store: Path, campaign: str) -> tuple[Measurement, ...]:
     """Return a campaign's records, the last attempt of each run."""
     if not store.is_file():
         raise OptionError(f"{store} does not exist")
-    with reading(store) as kept:
+    with open_for_reading(store) as kept:
         found = state(load(campaign), kept)
         counts = ", ".join(f"{count} {name}" for name, count in found.counts().items() if count)
         sys.stdout.write(f"{store}: {campaign}: {counts}\n")

@@ -2,7 +2,8 @@
 
     python benchmarks/fit_decoders.py llm_local.csv llm.csv
 
-Runs that people report of further machines (`validate/evidence/reported_tokens.csv`) are added to those of one user.
+Runs that people report of further machines (`validate/evidence/reported_tokens.csv`) are added to those of one user;
+those of several requests on machines that no servers' table is of (`reported_served.csv`) have a law of their own.
 Tables: columns machine, host, model, weight_format, weight_gb, phase, tokens_per_s, bandwidth_gb_s, fp16_peak_op_s of
 single-user runs; backend, model, system, precision, lengths, concurrency, tp_size, tpot_ms, ttft_ms of served ones.
 """
@@ -14,25 +15,28 @@ from pathlib import Path
 
 import roofline
 from roofline.markdown import markdown_table
-from roofline.model.decoder_laws import NAME, FittedLaw, to_document
+from roofline.model.decoder_laws import NAME, FittedLaw, shipped_laws, to_document
+from roofline.validate.evidence import served, single_user
 from roofline.validate.evidence.decoder_fit import fit_laws
 from roofline.validate.evidence.decoder_rows import Table, decoder_table, join_tables
 from roofline.validate.evidence.decoder_score import predict_table, summary
 from roofline.validate.evidence.forms import read_source
-from roofline.validate.evidence.single_user import RUNS
 
 
 def main() -> None:
     """Write the file of laws into the package."""
     laws: dict[str, FittedLaw] = {}
-    for path in map(Path, sys.argv[1:]):
+    target = Path(roofline.__file__).parent / "model" / NAME
+    for path in map(Path, [*sys.argv[1:], served.RUNS]):
         table = decoder_table(read_source(path))
         if not table.many:
-            table = join_tables(table, decoder_table(read_source(RUNS)))
-            print_left_out(table)
+            table = join_tables(table, decoder_table(read_source(single_user.RUNS)))
         laws |= fit_laws(table)
-    target = Path(roofline.__file__).parent / "model" / NAME
-    target.write_text(to_document(laws), encoding="utf-8")
+        # The law of several requests starts from that of served systems.
+        target.write_text(to_document(dict(shipped_laws()) | laws), encoding="utf-8")
+        shipped_laws.cache_clear()
+        if not table.many or path == served.RUNS:
+            print_left_out(table)
     for name, law in laws.items():
         print(f"{name}: {law.runs} runs of {len(law.known)}, widths {law.widths}")
 

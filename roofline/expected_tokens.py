@@ -39,6 +39,8 @@ _BOARDS = ("edge", "phone")
 """Segments whose processors are small."""
 _VECTOR = frozenset({"apple", "unified", "gpu_board", "gpu_dc", *_VENDORS.values()})
 """Classes whose vector units unpack weights at each token; for others a term of it foretold machines no better."""
+_SEVERAL = frozenset({"gpu_nvidia", "gpu_amd", "unified", "apple"})
+"""Classes of which runs of several requests are known."""
 LAYERS = 32
 """Layers of a decoder of 8 billion parameters, by which those of others are counted."""
 PIECE = 512
@@ -90,6 +92,20 @@ def alone_class(platform: Platform) -> str | None:
     return "gpu_dc" if kind == "served" else kind
 
 
+def several_class(platform: Platform) -> str | None:
+    """Return the class of a machine among runs of several requests; None where there are none.
+
+    Runs of NVIDIA's data-centre cards with stacked memory are a law of their own (``served`` of `class_of`). AMD's
+    cards are one class, for its software holds back prompts on all of them.
+    """
+    if platform.segment == "data centre" and platform.bandwidth >= STACKED:
+        return {"nvidia": None, "amd": "gpu_amd"}.get(platform.vendor.casefold(), "accelerator")
+    kind = class_of(platform)
+    # Boards have few such runs: units with the memory of their host are one class.
+    kind = "unified" if kind == "gpu_board" else kind
+    return kind if kind in _SEVERAL else None
+
+
 def silicon_of(platform: Platform) -> str:
     """Return what is one machine to its runs, whichever mode it is in."""
     return platform.key.partition(":")[0]
@@ -118,11 +134,13 @@ def estimate_beside(
     if tokens is None or laws is None:
         return None
     known = [figure for figure in figures or () if figure.run.law in laws.names]
-    tpot = _time(laws.token, known)
+    tpot: Sequence[float] = _time(laws.token, known)
     ttft = None
     if laws.first is not None:
         ttft = tuple(laws.positions * value for value in _time(laws.first, known))
     prompt = ttft
+    if laws.one_by_one is not None:
+        tpot = _no_slower(bound, laws.one_by_one, tpot, prompt)
     if not laws.shows_first:
         ttft = None
     rests = laws.rests
@@ -169,6 +187,8 @@ class _Laws:
     rests: str
     shows_first: bool = True
     """Whether the time to the first token is an estimate of its own; where queues decide it is part of rates alone."""
+    one_by_one: _Laws | None = None
+    """Of one request alone: several that are answered one behind the other take no longer."""
 
     @property
     def names(self) -> set[str]:
@@ -178,44 +198,51 @@ class _Laws:
 def _laws_of(bound: Prediction, platform: Platform, parts: Parts) -> _Laws | None:
     """Return by which laws a case is estimated; None where no runs are a basis."""
     tokens, kind = bound.tokens, class_of(platform)
-    if tokens is None or kind is None or bound.latency_s is None:
+    if tokens is None or bound.latency_s is None:
         return None
-    of = (bound.network, bound.datatype)
     series = tokens.spread == "series" and tokens.devices > 1
     alone = precision(bound.datatype).rounded != ""
-    first = None
     if kind == "served" and not series and not alone:
-        # While a request writes its tokens, each of the others has its prompt answered once.
-        share = (
-            0.0 if parts.prompt is None else (bound.batch - 1) / tokens.new_tokens * parts.prompt
-        )
-        token = _law_run(
-            "tpot", "", of, {}, step=parts.step, prompts=share, sums=parts.sums,
-            layers=parts.layers, requests=bound.batch,
-        )  # fmt: skip
         shows_first = bound.batch <= MOST_QUEUED and bound.fits is not False
-        if parts.prompt is not None and (shows_first or tokens.phase != "prefill"):
-            # In phase prefill all prompts are one pass: none waits for another. Beyond the requests that runs tell of
-            # a rate takes the wait behind as many as those: no wait is shorter.
-            ahead = 0 if tokens.phase == "prefill" else min(bound.batch, MOST_QUEUED) - 1
-            first = _law_run(
-                "ttft", "", of, {}, prompt=parts.prompt, queue=ahead * parts.prompt, floor=1.0
-            )
+        first = None
+        if shows_first or tokens.phase != "prefill":
+            first = _queued_prompt(bound, tokens, parts)
         rests = "served runs on H100, B200 and GB200 (vLLM, SGLang, TensorRT-LLM)"
-        return _Laws(token, first, 1, rests, shows_first)
-    if kind == "served":
+        return _Laws(_served_token(bound, tokens, parts, "tpot", ""), first, 1, rests, shows_first)
+    several = several_class(platform)
+    if several is not None and not series and (bound.batch > 1 or kind is None):
+        if tokens.phase == "prefill" or (alone and several == "accelerator"):
+            # Nor do accelerators run such files.
+            return None
+        machines = plural(len(shipped_laws()["several"].known), "machine")
+        return _Laws(
+            _served_token(bound, tokens, parts, "several", several),
+            _queued_prompt(bound, tokens, parts), 1,
+            f"runs of several requests on {machines} (vLLM, llama.cpp and their like)",
+            shows_first=False, one_by_one=_alone_laws(bound, platform, parts),
+        )  # fmt: skip
+    if kind == "served" and not (alone and tokens.devices == 1):
         # Servers of many requests do not run files of llama.cpp, and no runs are of such cards behind one another.
-        kind = "gpu_dc" if alone and tokens.devices == 1 else None
-    if kind is None or bound.batch > 1 or (tokens.devices > 1 and not series):
+        return None
+    if bound.batch > 1 or (tokens.devices > 1 and not series):
         # Nor of several requests on other machines.
         return None
-    bits = precision(bound.datatype).weight_bits
+    return _alone_laws(bound, platform, parts)
+
+
+def _alone_laws(bound: Prediction, platform: Platform, parts: Parts) -> _Laws | None:
+    """Return by which laws one of the requests is estimated, alone on the machine; None where no runs are a basis."""
+    kind = alone_class(platform)
+    if kind is None:
+        return None
+    of, bits = (bound.network, bound.datatype), precision(bound.datatype).weight_bits
     groups = {"class": kind, "format": "16 bit" if bits >= 16 else "packed"}
     silicon = silicon_of(platform)
     token = _law_run(
-        "decode", kind, of, groups, silicon, work=parts.step_bytes, unpacking=parts.unpacking,
+        "decode", kind, of, groups, silicon, work=parts.step_bytes, unpacking=parts.unpacking / bound.batch,
         floor=parts.layers / LAYERS, host=0.0,
     )  # fmt: skip
+    first = None
     if parts.prompt is not None:
         first = _law_run(
             "prefill", kind, of, groups, silicon, work=parts.prompt / parts.positions,
@@ -223,11 +250,29 @@ def _laws_of(bound: Prediction, platform: Platform, parts: Parts) -> _Laws | Non
         )  # fmt: skip
     machines = plural(len(shipped_laws()["decode"].known), "machine")
     return _Laws(
-        token,
-        first,
-        parts.positions,
-        f"runs of one user on {machines} (llama.cpp and its like)",
+        token, first, parts.positions, f"runs of one user on {machines} (llama.cpp and its like)"
     )
+
+
+def _served_token(bound: Prediction, tokens: Tokens, parts: Parts, law: str, kind: str) -> LawRun:
+    """Return a token of requests that are served together, as the law of their class has it."""
+    # While a request writes its tokens, each of the others has its prompt answered once.
+    share = 0.0 if parts.prompt is None else (bound.batch - 1) / tokens.new_tokens * parts.prompt
+    return _law_run(
+        law, kind, (bound.network, bound.datatype), {"class": kind} if kind else {}, step=parts.step, prompts=share,
+        sums=parts.sums, layers=parts.layers, requests=bound.batch,
+    )  # fmt: skip
+
+
+def _queued_prompt(bound: Prediction, tokens: Tokens, parts: Parts) -> LawRun | None:
+    """Return a prompt behind those of others; None in phase ``decode``."""
+    if parts.prompt is None:
+        return None
+    # In phase prefill all prompts are one pass: none waits for another. Beyond the requests that runs tell of a rate
+    # takes the wait behind as many as those: no wait is shorter.
+    ahead = 0 if tokens.phase == "prefill" else min(bound.batch, MOST_QUEUED) - 1
+    of = (bound.network, bound.datatype)
+    return _law_run("ttft", "", of, {}, prompt=parts.prompt, queue=ahead * parts.prompt, floor=1.0)
 
 
 def _law_run(
@@ -248,6 +293,25 @@ def _law_run(
     )  # fmt: skip
 
 
+def _no_slower(
+    bound: Prediction, alone: _Laws, tpot: Sequence[float], prompts: Sequence[float] | None
+) -> tuple[float, ...]:
+    """Return times per token at which requests have no fewer tokens per second than answered one behind the other."""
+    tokens = bound.tokens
+    assert tokens is not None
+    share, new = _step_share(bound, tokens), tokens.new_tokens
+    steps = _time(alone.token, ())
+    firsts = (None,) * 3 if alone.first is None else _time(alone.first, ())
+    slowest = (
+        answer_step(
+            bound.batch, new, wait,
+            answer_rate(1, new, None if first is None else alone.positions * first, step, 1.0), share,
+        )
+        for step, first, wait in zip(steps, firsts, prompts or (None,) * 3, strict=True)
+    )  # fmt: skip
+    return tuple(min(each, most) for each, most in zip(tpot, slowest, strict=True))
+
+
 def _step_share(bound: Prediction, tokens: Tokens) -> float:
     """Return the share of the step in the time per token, whose rest are the prompts of the other requests."""
     others = (bound.batch - 1) / tokens.new_tokens * (tokens.ttft_s or 0.0)
@@ -257,7 +321,7 @@ def _step_share(bound: Prediction, tokens: Tokens) -> float:
 def _row(
     bound: Prediction,
     tokens: Tokens,
-    tpot: tuple[float, ...],
+    tpot: Sequence[float],
     prompts: tuple[tuple[float, ...] | None, tuple[float, ...] | None],
     rests: str,
     least: float | None,

@@ -268,16 +268,20 @@ def test_one_user_of_a_graphics_card_is_estimated_below_its_bound() -> None:
     )
 
 
-def test_many_users_of_a_graphics_card_have_the_bound_alone() -> None:
+@pytest.mark.parametrize(
+    ("machine", "models"),
+    [("rtx-4090", ["equation1", "expected"]), ("i9-14900k", ["equation1"])],
+)
+def test_many_users_of_a_processor_have_the_bound_alone(machine: str, models: list[str]) -> None:
     assert LLAMA is not None
-    (row,) = serve(
+    rows = serve(
         LLAMA,
         Request(256, 16, Phase.DECODE),
-        [roofline.platform("rtx-4090")],
+        [roofline.platform(machine)],
         datatypes=["q4_k_m"],
         batches=[2],
     ).predictions
-    assert row.model == "equation1"
+    assert [row.model for row in rows] == models
 
 
 def test_the_fewest_devices_that_reach_a_limit_are_taken() -> None:

@@ -30,7 +30,7 @@ class LawRun:
     """One run of a decoder as a law has it."""
 
     law: str
-    """``decode``, ``prefill``, ``tpot`` or ``ttft``."""
+    """``decode``, ``prefill``, ``tpot``, ``several`` or ``ttft``."""
     group: str
     """Of the machine, by which widths are."""
     of: tuple[str, str]
@@ -153,7 +153,7 @@ class _LawDocument(TypedDict):
 
 @cache
 def shipped_laws() -> Mapping[str, FittedLaw]:
-    """Return the laws by quantity: ``decode``, ``prefill`` (one user), ``tpot``, ``ttft`` (served)."""
+    """Return the laws by quantity: ``decode``, ``prefill`` (one user), ``tpot``, ``ttft`` (served), ``several``."""
     text = files("roofline.model").joinpath(NAME).read_text(encoding="utf-8")
     document: dict[str, _LawDocument] = json.loads(text)
     return {

@@ -148,7 +148,7 @@ def test_the_bound_has_no_interval(tmp_path: Path) -> None:
 
 
 def test_the_shipped_laws_are_of_all_quantities() -> None:
-    assert set(shipped_laws()) == {"decode", "prefill", "tpot", "ttft"}
+    assert set(shipped_laws()) == {"decode", "prefill", "tpot", "ttft", "several"}
 
 
 @pytest.mark.skipif(

@@ -30,16 +30,16 @@ def fit_laws(table: Table) -> dict[str, FittedLaw]:
         rows, off = entry.rows, entry.off
         machines = np.array(rows.machines)
         own = np.array(rows.join_columns(*INSTALLATION))
-        alike = rows.together if table.many else None
+        alike = None if rows.by_class else rows.together
         groups, counts = np.array(rows.groups), balance(machines.tolist())
         widths = {
-            "other": half_width(off, together=alike)
-            if table.many
-            else half_width(off, weights=counts)
+            "other": half_width(off, weights=counts)
+            if rows.by_class
+            else half_width(off, together=alike)
         }
         within = {"other": _within(off, own)}
         rest = np.ones(len(off), np.bool_)
-        for group in [] if table.many else sorted(set(groups.tolist())):
+        for group in sorted(set(groups.tolist())) if rows.by_class else []:
             chosen = groups == group
             widths[group] = class_width(off, counts, chosen)
             if chosen.sum() >= _FEWEST and len(set(machines[chosen].tolist())) >= _MACHINES:
@@ -127,6 +127,8 @@ def leave_machines_out(table: Table) -> Iterator[MachineHoldout]:
     """Yield the steady runs of each quantity that have a basis, with the errors of laws without their machine."""
     for quantity in table.quantities:
         every = table.of(quantity)
+        if not every.rows:
+            continue
         steady = [
             not why and not late for why, late in zip(every.set_aside, every.queued, strict=True)
         ]

@@ -26,7 +26,7 @@ class QuantityRows:
     """Rows of a table that a law of one quantity is told of."""
 
     quantity: str
-    """``decode``, ``prefill``, ``tpot`` or ``ttft``."""
+    """``decode``, ``prefill``, ``tpot``, ``several`` or ``ttft``."""
     places: tuple[int, ...]
     """Where they stand in the table."""
     rows: tuple[Row, ...]
@@ -43,12 +43,19 @@ class QuantityRows:
     @property
     def served(self) -> bool:
         """Whether requests were served many at a time."""
-        return self.quantity in served.PRIORS
+        return self.quantity in served.TERMS
+
+    @property
+    def by_class(self) -> bool:
+        """Whether classes of machines have factors and intervals of their own; else all systems are one class."""
+        return self.quantity not in {"tpot", "ttft"}
 
     @property
     def priors(self) -> Mapping[str, Prior]:
         """What the law of the quantity starts from."""
-        return (served if self.served else single_user).PRIORS[self.quantity]
+        if self.served:
+            return served.priors_of(self.quantity)
+        return single_user.PRIORS[self.quantity]
 
     @property
     def runs(self) -> Runs:
@@ -75,9 +82,9 @@ class QuantityRows:
     @property
     def groups(self) -> list[str]:
         """The group that the interval of each is of."""
-        if self.served:
+        if not self.by_class:
             return [row.get("system", "") for row in self.rows]
-        return [single_user.kind_of(row) for row in self.rows]
+        return [(served if self.served else single_user).kind_of(row) for row in self.rows]
 
     @property
     def machines(self) -> list[str]:
@@ -114,16 +121,14 @@ class Table:
     @property
     def quantities(self) -> tuple[str, ...]:
         """What is predicted of it."""
-        return ("tpot", "ttft") if self.many else ("decode", "prefill")
+        return ("tpot", "ttft", "several") if self.many else ("decode", "prefill")
 
     def of(self, quantity: str) -> QuantityRows:
         """Return the rows that there is a basis for predicting a quantity of."""
         phases = [(served if self.many else single_user).phase_of(row) for row in self.rows]
-        places = [
-            place
-            for place, phase in enumerate(phases)
-            if (phase is not None if self.many else phase == quantity)
-        ]
+        # Of served systems the time to the first token has the rows of the time per token.
+        wanted = "tpot" if quantity == "ttft" else quantity
+        places = [place for place, phase in enumerate(phases) if phase == wanted]
         return QuantityRows(quantity, tuple(places), tuple(self.rows[place] for place in places))
 
 

@@ -28,6 +28,7 @@ _BOUNDS = {
     "prefill": ("work",),
     "tpot": ("step", "prompts"),
     "ttft": ("prompt",),
+    "several": ("step", "prompts"),
 }
 """The terms that no run can be faster than."""
 
@@ -189,7 +190,7 @@ def summary(
     """Return the score as plain data: of each quantity, and of the first by class, machine and model."""
     head: ScoreHead = {
         "model": model,
-        "model_version": "decoders 3",
+        "model_version": "decoders 4",
         "leave": leave,
         "evidence": {"sha256": table.sha256, "runs": len(table.rows)},
         "conventions": {
@@ -206,6 +207,7 @@ def summary(
     overall: Overall = {}
     tables: _Tables = {}
     by_quantity: dict[str, Scores] = {}
+    shown = next((entry.rows.quantity for entry in predicted), "")
     for entry in predicted:
         kept = (
             np.isfinite(entry.measured) & np.isfinite(entry.log_times) & ~np.array(entry.withheld)
@@ -220,7 +222,7 @@ def summary(
         if not kept.any():
             continue
         by_quantity[rows.quantity] = _scores(entry, kept)
-        if rows.quantity != table.quantities[0]:
+        if rows.quantity != shown:
             continue
         overall["in_sample" if leave == "none" else "all"] = by_quantity[rows.quantity]
         tables = {

@@ -5,6 +5,8 @@ bound, the other requests' prompts at their bound (other requests over output to
 devices, a floor per layer (kernels are launched layer by layer), and what each request costs a step beside (its place
 in the schedule, its sampling). Of the time to the first token: the prompt, the prompts in front of it, and a floor.
 Runtimes and formats have no factors of their own: on a system that was left out these made predictions worse.
+Of machines that no servers' table is of (cards with GDDR memory, boards, Macs, other makers' accelerators) the time per
+token is another quantity, ``several``: it starts from the law of those systems, and classes of machines have factors.
 Runs whose scheme is not modelled (attention or expert parallel, several instances behind one entrance; other attention)
 have no basis.
 """
@@ -12,14 +14,21 @@ have no basis.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
 from roofline.errors import RooflineError
+from roofline.expected_tokens import MOST_QUEUED, class_of, several_class
+from roofline.model import choose_unit
+from roofline.model._tokens import answer_step
+from roofline.model.decoder_laws import shipped_laws
 from roofline.model.sum_law import Floats, Prior, Runs
+from roofline.precision import precision
 from roofline.spec import Platform, platform
 from roofline.validate.evidence.cells import optional_number
 from roofline.workloads import Decoder, decoders
@@ -27,33 +36,32 @@ from roofline.workloads import Decoder, decoders
 COLUMNS = frozenset({"system", "tp_size", "input_tokens", "output_tokens", "model"})
 """By which such a table is known."""
 
-PRIORS: Mapping[str, Mapping[str, Prior]] = {
-    "tpot": {
-        "step": Prior(np.log(1 / 0.7), 0.4),
-        "prompts": Prior(np.log(1 / 0.5), 0.5),
-        "sums": Prior(0.5, 0.7),
-        "layers": Prior(np.log(3e-5), 1.0),
-        "requests": Prior(np.log(2e-5), 1.0),
-    },
-    "ttft": {
-        "prompt": Prior(np.log(2.0), 0.7),
-        "queue": Prior(np.log(0.5), 1.0),
-        "floor": Prior(np.log(0.02), 1.0),
-    },
+_TPOT: Mapping[str, Prior] = {
+    "step": Prior(np.log(1 / 0.7), 0.4),
+    "prompts": Prior(np.log(1 / 0.5), 0.5),
+    "sums": Prior(0.5, 0.7),
+    "layers": Prior(np.log(3e-5), 1.0),
+    "requests": Prior(np.log(2e-5), 1.0),
 }
+_OF_SERVERS = 0.3
+"""How far, in logarithms, factors of other machines may be from those of served systems."""
 
-MOST_QUEUED = 16
-"""Requests up to which the time to the first token is estimated; beyond, queues decide, and it is only bounded."""
-
-_MODELS = {
-    "llama-3.1-8b": "llama31_8b", "llama-3.1-70b": "llama31_70b", "llama-3.2-1b": "llama32_1b",
-    "llama-3.2-3b": "llama32_3b", "qwen3-32b": "qwen3_32b", "qwen3-235b-a22b": "qwen3_235b_a22b",
-    "gpt-oss-20b": "gpt_oss_20b", "gpt-oss-120b": "gpt_oss_120b",
+_TTFT: Mapping[str, Prior] = {
+    "prompt": Prior(np.log(2.0), 0.7),
+    "queue": Prior(np.log(0.5), 1.0),
+    "floor": Prior(np.log(0.02), 1.0),
+}
+TERMS: Mapping[str, tuple[str, ...]] = {
+    "tpot": tuple(_TPOT), "ttft": tuple(_TTFT), "several": tuple(_TPOT),
 }  # fmt: skip
-"""Shipped decoders by how published tables begin their names, without the owner."""
+"""Of each quantity what its law sums."""
+RUNS = Path(__file__).with_name("reported_served.csv")
+"""Runs of machines that no servers' table is of, with where each was read."""
 
-_BYTES = {"bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "fp4": 4.5 / 8, "int4": 4.5 / 8}
-"""Bytes of a weight, scales included."""
+_BYTES = {"bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "fp4": 4.5 / 8, "int4": 4.5 / 8, "mxfp4": 2.0}
+"""Bytes of a weight, scales included; of mxfp4 outside of experts."""
+_LLAMA_TABLE = 6.5625 / 8
+"""Bytes of an output projection in llama.cpp's narrow formats (q6_k)."""
 
 _EXPERT_BYTES = {"gpt_oss_20b": 4.25 / 8, "gpt_oss_120b": 4.25 / 8}
 """Of experts that are published in a narrower format than the rest."""
@@ -83,10 +91,25 @@ class Serving:
     """Once a request."""
 
 
+def priors_of(quantity: str) -> Mapping[str, Prior]:
+    """Return what the law of a quantity starts from; that of other machines from the shipped law of servers."""
+    if quantity != "several":
+        return {"tpot": _TPOT, "ttft": _TTFT}[quantity]
+    factors = shipped_laws()["tpot"].law.factors
+    return {term: Prior(factors[term], _OF_SERVERS, _OF_SERVERS) for term in _TPOT}
+
+
+@cache
 def decoder_of(name: str) -> str | None:
-    """Return the shipped decoder that a table's name means; None for others."""
-    short = name.rsplit("/", 1)[-1].casefold()
-    return next((key for stem, key in _MODELS.items() if short.startswith(stem)), None)
+    """Return the shipped decoder that a table's name means (``Qwen/Qwen3-8B-FP8``); None for others."""
+    short = _plain(name.rsplit("/", 1)[-1]).removeprefix("meta")
+    stems = {_plain(key): key for key in decoders}
+    known = [stem for stem in stems if short.startswith(stem)]
+    return stems[max(known, key=len)] if known else None
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.casefold())
 
 
 @cache
@@ -104,8 +127,7 @@ def machine_of(system: str) -> Platform | None:
 def serving_of(row: Mapping[str, str]) -> Serving | None:
     """Return the terms of a run; None where its scheme, model or machine is not modelled."""
     key, machine = decoder_of(row["model"]), machine_of(row.get("system", ""))
-    precision = row.get("precision", "")
-    if key is None or machine is None or precision not in _BYTES:
+    if key is None or machine is None:
         return None
     if (
         row.get("parallelism", "tensor") != "tensor"
@@ -120,36 +142,78 @@ def serving_of(row: Mapping[str, str]) -> Serving | None:
     context, new = optional_number(row, "input_tokens"), optional_number(row, "output_tokens")
     if not (requests >= 1 and devices >= 1 and context >= 1 and new >= 1):
         return None
-    units = [unit for unit in _UNITS.get(precision, ("fp16", "bf16")) if machine.has(unit)]
-    if not units:
+    name = row.get("precision", "")
+    unit, plain, table = _unit(machine, name), _weight_bytes(name), _table_bytes(name)
+    if unit is None or plain is None:
         return None
-    plain = _BYTES[precision]
     expert = min(plain, _EXPERT_BYTES.get(key, plain))
-    peak, shares = devices * machine.peak(units[0]), min(devices, sizes.kv_heads)
+    peak, shares = devices * machine.peak(unit), min(devices, sizes.kv_heads)
     mean = context + new / 2
-    stored = _weights(sizes, 1e9, plain, expert)
+    stored = _weights(sizes, 1e9, plain, expert, table)
     # Requests whose caches do not fit wait outside: a step is of those that run.
     wide = 1 if row.get("backend") == _NARROW_CACHES and plain <= 1 else 2
     capacity, each = machine.capacity, wide * _cache(sizes, context + new) / shares
     room = None if capacity is None else (capacity - stored / devices) / each
     running = requests if room is None else min(requests, max(room, 1.0))
-    read = _weights(sizes, running, plain, expert)
+    read = _weights(sizes, running, plain, expert, table)
     cache_bytes = running * wide * _cache(sizes, mean)
     moved = (read / devices + cache_bytes / shares) / machine.bandwidth
     step = max(2 * running * _macs(sizes, mean) / peak, moved)
     prompt = max(
         2 * context * _macs(sizes, context / 2) / peak,
-        _weights(sizes, context, plain, expert) / devices / machine.bandwidth,
+        _weights(sizes, context, plain, expert, table) / devices / machine.bandwidth,
     )
+    # Where steps alone were timed no prompt of another request is waited for.
+    others = 0.0 if row.get("phase") == "decode" else (running - 1) / new * prompt
     return Serving(
-        step, (running - 1) / new * prompt, _sums(sizes, machine, devices, running), prompt, (requests - 1) * prompt,
+        step, others, _sums(sizes, machine, devices, running), prompt, (requests - 1) * prompt,
         running >= requests, sizes.layers, running,
     )  # fmt: skip
 
 
+def _weight_bytes(name: str) -> float | None:
+    """Return the bytes of a weight, scales included; None for a format that is not known."""
+    if name in _BYTES:
+        return _BYTES[name]
+    try:
+        return float(precision(name).weight_bits) / 8
+    except RooflineError:
+        return None
+
+
+def _table_bytes(name: str) -> float:
+    """Return the bytes of an element of the output projection: 16 bit, but in formats of llama.cpp."""
+    plain = _weight_bytes(name)
+    if name in _BYTES or plain is None or not precision(name).rounded:
+        return 2.0
+    return max(plain, _LLAMA_TABLE)
+
+
+def _unit(machine: Platform, name: str) -> str | None:
+    """Return the unit that a format runs on; None where the machine has none."""
+    if name in _BYTES:
+        units = _UNITS.get(name, ("fp16", "bf16"))
+        return next((unit for unit in units if machine.has(unit)), None)
+    try:
+        return choose_unit(machine, name)[0]
+    except RooflineError:
+        return None
+
+
 def phase_of(row: Mapping[str, str]) -> str | None:
-    """Return ``tpot`` for runs that have a basis; None for others."""
-    return None if serving_of(row) is None else "tpot"
+    """Return the law of a run's time per token: ``tpot`` of served systems, ``several``; None without a basis."""
+    machine = machine_of(row.get("system", ""))
+    if machine is None or serving_of(row) is None:
+        return None
+    if class_of(machine) == "served":
+        return "tpot"
+    return None if several_class(machine) is None else "several"
+
+
+def kind_of(row: Mapping[str, str]) -> str:
+    """Return the class that a machine of several requests is fitted with."""
+    machine = machine_of(row.get("system", ""))
+    return (None if machine is None else several_class(machine)) or "other"
 
 
 def is_queue_bound(row: Mapping[str, str]) -> bool:
@@ -190,25 +254,58 @@ FEW_WRITE, ABOVE_BOUND = "few requests write at a time", "faster than its bound"
 def runs_of(rows: Sequence[Mapping[str, str]], quantity: str) -> Runs:
     """Return what the law of a quantity (``tpot``, ``ttft``) needs of runs that have a basis."""
     found = [terms for row in rows if (terms := serving_of(row)) is not None]
-    names = PRIORS[quantity]
+    groups = {}
+    if quantity == "several":
+        groups = {"class": np.array([kind_of(row) for row in rows])}
     return Runs(
-        {name: np.array([float(getattr(entry, name)) for entry in found]) for name in names}, {}
+        {
+            name: np.array([float(getattr(entry, name)) for entry in found])
+            for name in TERMS[quantity]
+        },
+        groups,
     )
 
 
 def log_times(rows: Sequence[Mapping[str, str]], quantity: str) -> Floats:
     """Return the logarithm of the measured seconds; NaN where a row states none."""
-    return np.log([optional_number(row, f"{quantity}_ms") / 1e3 for row in rows])
+    if quantity == "ttft":
+        return np.log([optional_number(row, "ttft_ms") / 1e3 for row in rows])
+    return np.log([_token_time(row) for row in rows])
 
 
-def _weights(sizes: Decoder, tokens: float, plain: float, expert: float) -> float:
+def _token_time(row: Mapping[str, str]) -> float:
+    """Return the seconds per token: as stated, or those at which all requests have the stated tokens per second."""
+    stated, rate = optional_number(row, "tpot_ms"), optional_number(row, "tokens_per_s")
+    terms = serving_of(row)
+    if stated > 0 or terms is None or not rate > 0:
+        return stated / 1e3
+    requests, new = optional_number(row, "concurrency"), optional_number(row, "output_tokens")
+    if row.get("phase") == "decode":
+        return requests / rate
+    law = shipped_laws()["ttft"].law
+    ahead = {
+        "prompt": terms.prompt,
+        "queue": min(terms.queue, (MOST_QUEUED - 1) * terms.prompt),
+        "floor": 1.0,
+    }
+    known = {name: np.array([value]) for name, value in ahead.items()}
+    first = max(terms.prompt, float(np.exp(law.log_times(Runs(known, {}))[0])))
+    share = terms.step / (terms.step + terms.prompts)
+    seconds = answer_step(round(requests), round(new), first, rate, share)
+    # A prompt that is slower than its law has it leaves no time for the tokens behind it.
+    return max(seconds, terms.step + terms.prompts)
+
+
+def _weights(
+    sizes: Decoder, tokens: float, plain: float, expert: float, head: float = 2.0
+) -> float:
     """Return the bytes of weights that a step of so many tokens reads, experts by expectation."""
     experts = sizes.layers * sizes.experts * 3 * sizes.hidden * sizes.expert_mlp
     table = sizes.vocabulary * sizes.hidden
-    # Tables of embeddings and the output projection stay at 16 bit; of the former a row a token is read.
+    # Of the table of embeddings a row a token is read, of the output projection all.
     rest = sizes.parameters - experts - (1 if sizes.tied else 2) * table
     reached = 1 - (1 - sizes.active / sizes.experts) ** min(tokens, 1e6) if sizes.experts else 0.0
-    return rest * plain + 2 * table + experts * reached * expert
+    return rest * plain + head * table + experts * reached * expert
 
 
 def _macs(sizes: Decoder, seen: float) -> float:

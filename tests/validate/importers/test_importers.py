@@ -333,7 +333,7 @@ def test_a_test_that_llama_cpp_documents_is_read_as_it_says(tmp_path: Path) -> N
     _, found = read_runs(written(tmp_path, "bench.json", [entry]), Facts())
     (run,) = found.measurements
     assert run.throughput_fps == pytest.approx(119.03, rel=1e-4)
-    assert (run.job.network, run.job.datatype) == ("Qwen2.5-7B-Instruct-Q4_K_M", "q4_k_m")
+    assert (run.job.network, run.job.datatype) == ("qwen25_7b", "q4_k_m")
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from roofline.model.network_time import (
     times_at,
 )
 from roofline.model.profile_text import from_entry
+from roofline.model.subnormal_steps import SUBNORMAL
 from roofline.number_format import plural
 from roofline.spec import Platform
 from roofline.spec.profiles import Profile as Entry
@@ -136,7 +137,19 @@ def _run(case: Case) -> Prediction | None:
             *case.notes,
             *remarks,
             f"{unlike:.0%} of the time is borrowed from other kinds of operations",
+            *_said_of_subnormals(time),
         ),
+    )
+
+
+def _said_of_subnormals(time: CalibratedTime) -> tuple[str, ...]:
+    """Return what is to be said of weights that hold subnormal numbers."""
+    slowed = [layer.estimate.seconds for layer in time.layers if layer.kind == SUBNORMAL]
+    if not slowed:
+        return ()
+    return (
+        f"subnormal numbers among the weights of {plural(len(slowed), 'layer')} take {sum(slowed) / time.seconds:.0%} "
+        "of the time, within a factor of two: it depends on the input, and runtimes can take them for zero",
     )
 
 

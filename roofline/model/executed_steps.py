@@ -31,6 +31,7 @@ from roofline.model.quantized_steps import (
     rearranged_images,
     restoring_work,
 )
+from roofline.model.subnormal_steps import SUBNORMAL, subnormal_weights, subnormal_work
 from roofline.model.work import Work
 from roofline.node import Tensor
 from roofline.ops import Kind
@@ -79,6 +80,8 @@ def steps_of(workload: Workload, profile: Profile) -> tuple[Step, ...] | None:
     since = _since_last_read(workload)
     of_trip = _weights_of_trips(workload)
     fixed = has_fixed_inputs(workload)
+    subnormal = subnormal_weights(workload) if SUBNORMAL in profile.samples else {}
+    makers = {tensor.name: layer for layer in workload.layers for tensor in layer.outputs}
     for layer in workload.layers:
         if fixed and layer.outputs and all(tensor.value is not None for tensor in layer.outputs):
             # A shape, or what is computed of one: nothing of it depends on the values of a run.
@@ -102,6 +105,9 @@ def steps_of(workload: Workload, profile: Profile) -> tuple[Step, ...] | None:
         apart = work is None or not work.kind.startswith("conv.restored")
         if weights is not None and apart and layer.name not in integers.operators:
             found.append(Step(layer.name, weights, weighed=False))
+        slowed = subnormal_work(layer, subnormal, makers) if subnormal else None
+        if slowed is not None:
+            found.append(Step(layer.name, slowed, weighed=False))
         if work is not None:
             if work.held_bytes and layer.repeats > 1 and not work.kind.startswith("rnn"):
                 work = replace(work, held_bytes=of_trip[_loop_of(layer)])

@@ -288,7 +288,7 @@ def passes_over(kind: str) -> bool:
 
     What stands between convolutions was measured there.
     """
-    return not kind.startswith(("conv", "matmul", "rnn", "attention", "packed"))
+    return not kind.startswith(("conv", "matmul", "rnn", "attention", "packed", "subnormal"))
 
 
 class _Fit:

@@ -13,6 +13,7 @@ import numpy as np
 from roofline.model._prediction import Basis
 from roofline.model.executed_steps import Step, steps_of
 from roofline.model.machine_profile import Estimate, Floats, Profile, passes_over
+from roofline.model.subnormal_steps import SUBNORMAL
 from roofline.model.work import NARROW_ROWS, Work
 from roofline.workload import Workload
 
@@ -197,7 +198,7 @@ def _group_times(
             more, factor = switch * work.repeats, _correction(work, profile)
             own, fixed = factor * (found.seconds + more), factor * (found.fixed_s + more)
             deviation, held = found.deviation, found.memory_bound
-            kept = _share_kept(found.basis)
+            kept = _share_kept(kind, found.basis)
             ops = ops + work.ops * batches
             moved = moved + np.rint(work.bytes * batches) + work.weight_bytes
         if passes_over(kind):
@@ -233,9 +234,9 @@ def network_deviation(layers: Floats, passing: Floats, profile: Profile) -> Floa
     return np.asarray(found * profile.spread, np.float64)
 
 
-def _share_kept(basis: Basis) -> float:
-    """Return which share of a layer's deviation stays among others: all of it where it is borrowed."""
-    return 1.0 if basis in (Basis.BORROWED, Basis.ESTIMATED) else _OWN
+def _share_kept(kind: str, basis: Basis) -> float:
+    """Return which share of a layer's deviation stays among others: all where it is borrowed or depends on values."""
+    return 1.0 if kind == SUBNORMAL or basis in (Basis.BORROWED, Basis.ESTIMATED) else _OWN
 
 
 def _correction(work: Work, profile: Profile) -> float:
@@ -269,7 +270,7 @@ def _deviation(layers: Sequence[LayerTime], profile: Profile) -> float:
     passing = 0.0
     for layer in layers:
         estimate = layer.estimate
-        error = estimate.seconds * estimate.deviation * _share_kept(estimate.basis)
+        error = estimate.seconds * estimate.deviation * _share_kept(layer.kind, estimate.basis)
         alike[layer.kind] += error
         apart[layer.kind] += error**2
         if passes_over(layer.kind):

@@ -102,6 +102,7 @@ AXES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "move": ("elements", "run"),
         "quantization": ("elements",),
         "layout": ("channels", "positions"),
+        "subnormal": ("operations",),
         "other": ("elements",),
     }
 )

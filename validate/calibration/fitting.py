@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from roofline.model.machine_profile import Profile
+from roofline.model.subnormal_steps import SUBNORMAL
 from roofline.validate.calibration.beside import (
     conversion_samples,
     packed_samples,
@@ -17,6 +18,7 @@ from roofline.validate.calibration.beside import (
 from roofline.validate.calibration.calibrate import Roofs
 from roofline.validate.calibration.groups import (
     passes_among_convolutions,
+    subnormal_samples,
     switch_costs,
     view_seconds,
     with_groups,
@@ -61,6 +63,9 @@ def fit_profile(times: Times, roofs: Roofs, processor: str, *, padding: bool = T
         if converted:
             samples[kind] = converted
     known = replace(bare, samples=samples)
+    slowed = subnormal_samples(measured, known)
+    if slowed:
+        samples[SUBNORMAL] = slowed
     absorbed, packed = rates_beside_convolutions(measured, times)
     samples |= packed_samples(measured, times, bare, absorbed, packed)
     known = replace(known, samples=samples, absorbed=absorbed, packed=packed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,6 +26,8 @@ _VIEWS = 3
 """Views, and as many operators, of one copy of the probe that holds views."""
 _NO_PACE = 1e-15
 """Seconds of a byte that are none."""
+_UNKNOWN_VALUES = math.log(2) / 1.28
+"""Deviation of the time of subnormal weights: within a factor of two, four times of five, by the values they meet."""
 _WITHOUT_WEIGHTS = 1 << 14
 """Bytes that a run of a few small operators goes through, about."""
 
@@ -72,6 +75,23 @@ def passes_among_convolutions(
         held = 2.0 * max(layer.output_bytes for layer in entry.one.layers)
         found[held].append(more / passed)
     return tuple((held, max(float(np.median(found[held])), _NO_PACE)) for held in sorted(found))
+
+
+def subnormal_samples(entries: Sequence[MeasuredProbe], known: Profile) -> tuple[Sample, ...]:
+    """Return the utilisation of operations on weights that hold subnormal numbers, beyond what others would take."""
+    found: list[Sample] = []
+    for entry in entries:
+        if entry.probe.role != "subnormal":
+            continue
+        ops = 2.0 * float(entry.probe.about["share"]) * (
+            sum(layer.cost.macs for layer in entry.many.layers) - sum(layer.cost.macs for layer in entry.one.layers)
+        )  # fmt: skip
+        usual = _parts_s(entry.many, known) - _parts_s(entry.one, known)
+        more = entry.times.copy_s * entry.probe.copies - usual
+        if more > 0:
+            rate = ops / known.peaks["fp32"] / more
+            found.append(Sample((ops,), rate, math.hypot(entry.times.spread, _UNKNOWN_VALUES)))
+    return tuple(found)
 
 
 def view_seconds(entries: Sequence[MeasuredProbe], layer_s: float) -> float:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from roofline.number_format import plural
 from roofline.validate.calibration.probes.graph import (
     Graph,
@@ -14,6 +16,7 @@ from roofline.validate.calibration.probes.graph import (
     convolution,
     half_chain,
     in_turn,
+    normal,
     pick,
     pool,
 )
@@ -35,6 +38,7 @@ def convolutions() -> list[Probe]:
         *_depthwise_along_a_line(),
         *_transposed_probes(),
         *_half_probes(),
+        *_slowed_probes(),
     ]
 
 
@@ -50,6 +54,8 @@ _GROUPED_1X1 = (
 _UNROLLED = (
     (10, 56, 3, 5), (30, 28, 3, 5), (50, 28, 1, 8), (130, 14, 3, 4), (18, 112, 1, 5), (50, 7, 3, 8), (22, 56, 5, 3),
 )  # fmt: skip
+_SLOWED = 1 / 8
+"""Share of weights that are subnormal numbers, where some are."""
 _FEW = ((8, 112, 3, 5), (8, 64, 7, 4), (12, 56, 3, 6), (8, 56, 1, 10))
 
 
@@ -184,6 +190,22 @@ def _depthwise_along_a_line() -> Iterator[Probe]:
     for channels, size, kernel, copies in ((64, 512, 7, 5), (256, 64, 3, 8)):
         step = convolution(channels, channels, kernel, flat=True, groups=channels)
         yield _line(f"1-D depthwise {channels} {kernel} at {size}", channels, size, step, copies)
+
+
+def _slowed_probes() -> Iterator[Probe]:
+    """Yield convolutions of which every eighth weight of a channel is a subnormal number."""
+
+    def step(graph: Graph, value: str) -> str:
+        weight = normal((64, 64, 1, 1), 0) * np.float32(0.1)
+        weight[:, :: round(1 / _SLOWED)] = np.float32(1e-40)
+        return graph.call("Conv", value, graph.store(weight), kernel_shape=[1, 1])
+
+    for size, copies in ((14, 4), (28, 2)):
+        name = f"conv 64-64 1x1 at {size} with subnormal weights"
+        about = {"share": str(_SLOWED)}
+        yield Probe(
+            name, chain((1, 64, size, size), step, pool), copies, "Conv", "subnormal", about
+        )
 
 
 def _half_probes() -> Iterator[Probe]:

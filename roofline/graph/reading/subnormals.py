@@ -1,0 +1,133 @@
+"""Which stored weights hold subnormal numbers, which processors may compute a hundred times slower than others."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
+
+Floats = NDArray[np.float32]
+
+TOGETHER = 16
+"""Values of single precision in the widest vectors: one that is subnormal slows what is computed with all of them."""
+_SINGLE = 1
+"""Number of single precision among the types of ONNX."""
+_BYTES = 4
+_OF_NORMALIZATION = 4
+"""Stored operands of a normalization of batches."""
+_LOOKED_AT = 1 << 18
+"""Values of a tensor that are looked at, evenly spread."""
+
+
+def subnormal_shares(model: ModelProto, path: Path | None = None) -> Mapping[str, float]:
+    """Return, by the name of a stored tensor, the share of its vectors that hold a subnormal number, where any does.
+
+    Weights of a convolution that a scale follows are taken times it: runtimes multiply them when they load a model.
+
+    Args:
+        model: With or without its weights.
+        path: The file that holds them, if they are not in the model; those in further files are not looked at.
+    """
+    import onnx
+
+    if path is not None:
+        try:
+            model = onnx.load(path, load_external_data=False)  # pyright: ignore[reportUnknownMemberType]
+        except (OSError, ValueError):
+            # A file that is gone since it was counted says nothing.
+            return {}
+    found: dict[str, float] = {}
+    for graph in _graphs(model.graph):
+        stored = dict(_stored(graph))
+        scales = _scales(graph, stored)
+        found |= {name: _share(tensor, scales.get(name)) for name, tensor in stored.items()}
+    return {name: share for name, share in found.items() if share}
+
+
+def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _graphs(attribute.g)
+
+
+def _stored(graph: GraphProto) -> Iterator[tuple[str, TensorProto]]:
+    for tensor in graph.initializer:
+        yield tensor.name, tensor
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t") and node.op_type == "Constant":
+                yield node.output[0], attribute.t
+
+
+def _scales(graph: GraphProto, stored: Mapping[str, TensorProto]) -> Mapping[str, Floats]:
+    """Return what each channel of a convolution is multiplied by right behind it, by the name of its weights."""
+    readers: dict[str, list[NodeProto]] = defaultdict(list)
+    for node in graph.node:
+        for name in node.input:
+            readers[name].append(node)
+    found: dict[str, Floats] = {}
+    for node in graph.node:
+        if node.op_type != "Conv" or len(node.input) < 2:
+            continue
+        at, scale = node.output[0], None
+        while len(readers[at]) == 1 and (
+            (factor := _factor(readers[at][0], stored)) is not None
+            or readers[at][0].op_type == "Add"
+        ):
+            if factor is not None:
+                scale = factor if scale is None else scale * factor
+            at = readers[at][0].output[0]
+        if scale is not None:
+            found[node.input[1]] = scale
+    return found
+
+
+def _factor(node: NodeProto, stored: Mapping[str, TensorProto]) -> Floats | None:
+    """Return what a normalization or a product with a stored value multiplies each channel by; None for all others."""
+    from onnx import numpy_helper
+
+    names = [name for name in node.input if name in stored]
+    if node.op_type == "BatchNormalization" and len(names) == _OF_NORMALIZATION:
+        gamma, _, _, variance = (numpy_helper.to_array(stored[name]) for name in names)
+        tiny = next((entry.f for entry in node.attribute if entry.name == "epsilon"), 1e-5)
+        return np.asarray(gamma / np.sqrt(variance + tiny), np.float32)
+    if node.op_type == "Mul" and len(names) == 1:
+        return np.asarray(numpy_helper.to_array(stored[names[0]]).reshape(-1), np.float32)
+    return None
+
+
+def _share(tensor: TensorProto, scale: Floats | None) -> float:
+    """Return the share of vectors of a stored tensor that hold a subnormal number, along the results of a product.
+
+    It is 0 for what is no weight in single precision (of less than two axes), and where the values lie elsewhere.
+
+    Args:
+        tensor: The results of a convolution lie along its first axis, those of a matrix along its last.
+        scale: What each result is multiplied by, or all are; None where they are not.
+    """
+    shape = tuple(tensor.dims)
+    elements = math.prod(shape)
+    whole = elements > 0 and len(tensor.raw_data) == _BYTES * elements
+    if tensor.data_type != _SINGLE or len(shape) < 2 or not whole:
+        return 0.0
+    values = np.frombuffer(tensor.raw_data, "<f4").reshape(shape)
+    by_result = values.reshape(shape[0], -1) if len(shape) > 2 else values.T
+    some = by_result[:, :: -(-elements // _LOOKED_AT)]
+    if scale is not None and scale.size in (1, len(some)):
+        some = some * scale[:, None]
+    size = np.abs(some)
+    subnormal = (size > 0) & (size < np.finfo(np.float32).tiny)
+    if not subnormal.any():
+        return 0.0
+    filled = np.pad(subnormal, ((0, -len(subnormal) % TOGETHER), (0, 0)))
+    return float(filled.reshape(-1, TOGETHER, filled.shape[1]).any(axis=1).mean())

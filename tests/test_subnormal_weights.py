@@ -81,7 +81,11 @@ def test_a_file_that_is_gone_says_nothing(tmp_path):
 
 
 def profile(**more: tuple[Sample, ...]) -> Profile:
-    samples = {"conv.1x1.fp32": (Sample((32, 32, 64, 1, 1), 0.5),), **more}
+    samples = {
+        "conv.1x1.fp32": (Sample((32, 32, 64, 1, 1), 0.5),),
+        "elementwise.Relu": (Sample((2048,), 0.5),),
+        **more,
+    }
     return Profile("x", "1", 1, {"fp32": PEAK}, 1e10, 1e-6, 1e-7, 1, samples)
 
 

@@ -135,6 +135,10 @@ CASES: Mapping[str, tuple[tuple[object, ...], Mapping[str, object], str, tuple[f
         ("Resize", [(1, 2, 3, 4)], [(0,), np.asarray([1, 1, 2, 2], np.float32)]), {"mode": "linear"},
         "move.Resize.linear", (2 * 6 * 8, 8),
     ),
+    "drawn smoothly": (
+        ("Resize", [(1, 2, 3, 4)], [(0,), np.asarray([1, 1, 2, 2], np.float32)]), {"mode": "cubic"},
+        "move.Resize.cubic", (2 * 6 * 8, 8),
+    ),
 }  # fmt: skip
 
 

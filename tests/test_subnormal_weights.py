@@ -103,7 +103,6 @@ def test_slow_vectors_take_what_was_measured_of_them_and_zeros_nothing(relu, act
     assert len(more) == 1
     assert more[0].estimate.seconds == pytest.approx(slow / PEAK / 0.004)
     assert taken.seconds - usual.seconds == pytest.approx(more[0].estimate.seconds)
-    assert taken.deviation > usual.deviation
 
 
 def test_nothing_is_read_where_no_probe_says_what_they_take(monkeypatch):

@@ -169,9 +169,8 @@ def moving_work(layer: Layer) -> WorkShape:
         form = _classify_transposition(layer, source)
         name, run = f"Transpose.{form}", run if form == "rows" else 1.0
     elif name in ("Resize", "Upsample"):
-        name = "Resize." + (
-            "linear" if text_attribute(layer, "mode") in ("linear", "cubic") else "nearest"
-        )
+        mode = text_attribute(layer, "mode")
+        name = f"Resize.{mode if mode in ('linear', 'cubic') else 'nearest'}"
     elif name in ("Concat", "Split"):
         axis = int(layer.attributes.get("axis", 0))
         shape = out if name == "Concat" else source

@@ -56,6 +56,8 @@ def _reshaping_probes() -> Iterator[Probe]:
         ("Concat of rows", "Concat", (400, 64), _double, 5),
         ("Concat of short rows", "Concat", (16384, 8), _double, 3),
         ("Resize nearest by 4", "Resize", (1, 24, 40, 40), _resize("nearest", 4), 3),
+        ("Resize cubic", "Resize", (1, 32, 14, 14), _resize("cubic", 2), 2),
+        ("Resize cubic to less", "Resize", (1, 64, 37, 37), _resize("cubic", 16 / 37), 2),
         ("Tile", "Tile", (1, 64, 28, 28), _with_sizes("Tile", 1, 1, 2, 2), 4),
         ("Expand", "Expand", (1, 64, 1, 1), _with_sizes("Expand", 1, 64, 56, 56), 5),
         ("Expand of short runs", "Expand", (4096, 1), _with_sizes("Expand", 4096, 96), 4),
@@ -117,7 +119,7 @@ def pad(graph: Graph, value: str) -> str:
     return graph.call("Pad", value, graph.store(np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64)))
 
 
-def _resize(mode: str, scale: int) -> Step:
+def _resize(mode: str, scale: float) -> Step:
     def step(graph: Graph, value: str) -> str:
         scales = graph.store(np.array([1, 1, scale, scale], np.float32))
         more: dict[str, Any] = (

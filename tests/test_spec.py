@@ -21,6 +21,7 @@ from roofline.spec import (
 from roofline.spec.folders import packaged_folders
 from roofline.spec.machine import WIDER
 from roofline.spec.reading import parse
+from roofline.spec.schema import Specification
 from roofline.spec.writing import as_yaml
 
 from .cli_process import run_python
@@ -557,3 +558,9 @@ def test_a_rate_that_gives_no_peak_is_told(tmp_path: Path) -> None:
     path.write_text(MEMBER_OF_RATES.replace("sms:", "cores:"))
     with pytest.raises(PlatformError, match="does not say its sms or its boost clock"):
         load(path)
+
+
+def test_a_file_is_written_in_the_order_of_the_schema() -> None:
+    names = list(parse(as_yaml(platform("tx2").specification), "tx2").content)
+    assert names[0] == "schema_version"
+    assert names == [name for name in Specification.model_fields if name in names]

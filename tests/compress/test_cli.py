@@ -413,3 +413,11 @@ def test_a_block_longer_than_every_axis_is_one_block(
         Workload.from_onnx(path).macs
         == Workload.from_onnx(build("mlp_12_5"), name="mlp_12_5").macs
     )
+
+
+def test_what_is_no_archive_is_refused_with_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "samples.npz"
+    path.write_bytes(b"no archive")
+    # The words are those of Python's `zipfile`.
+    with pytest.raises(OptionError, match="holds no arrays: File is not a zip file"):
+        read_arrays(path)

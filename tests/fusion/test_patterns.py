@@ -427,3 +427,13 @@ def test_a_mode_of_padding_that_is_no_text_is_one_line() -> None:
     graph = model([padding, node("Conv", "p w", "y")], X, "y", [KERNEL, pads])
     with pytest.raises(ModelError, match="mode"):
         Workload.from_onnx(graph)
+
+
+def test_an_activation_joins_the_normalization_that_it_alone_reads() -> None:
+    """Both are one pass over the plane: it is read and written once."""
+    stored = [weight("s", 4), weight("b", 4)]
+    nodes = [node("InstanceNormalization", "x s b", "n"), node("Relu", "n", "y")]
+    workload = fused(model(nodes, X, "y", stored))
+    assert sizes(workload) == [2]
+    (layer,) = workload.fused_layers
+    assert (layer.input_bytes, layer.output_bytes) == (4 * 8 * 8 * F32, 4 * 8 * 8 * F32)

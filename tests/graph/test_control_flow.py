@@ -14,6 +14,7 @@ from roofline.errors import DimensionError
 from roofline.graph import ResolvedGraph, resolve
 from roofline.graph.totals.costs import call_costs
 from roofline.graph.totals.liveness import activations
+from roofline.graph.walking import loops
 
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 
@@ -336,3 +337,18 @@ def test_a_value_of_another_size_than_its_dimension_has_is_refused() -> None:
     inputs = [info("x", ["N", 2]), info("v", ["N"], INT64)]
     with pytest.raises(DimensionError, match="Give it one size"):
         resolved(nodes, inputs, "y", dims={"N": 3}, values={"v": np.array([6, 1])})
+
+
+@pytest.mark.parametrize(("trips", "rows"), [(5, 6), (6, None)])
+def test_trips_are_walked_apart_as_far_as_their_calls_allow(
+    monkeypatch: pytest.MonkeyPatch, trips: int, rows: int | None
+) -> None:
+    """Fifteen calls are five trips of three."""
+    monkeypatch.setattr(loops, "_MAX_CALLS_APART", 15)
+    graph = resolved(
+        [call("Loop", "n _ x", "y rows", body=GROW)],
+        [info("x", [1, 8])],
+        "y",
+        [stored("n", trips), weight("w", 8, 8)],
+    )
+    assert (graph.outputs[0].shape or (None,))[0] == rows

@@ -262,3 +262,18 @@ def test_a_convolution_over_blocks_has_the_channels_that_are_its_own() -> None:
     (own,) = own_blocks(blocks, {"y": 3}).outputs
     assert own is not None
     assert (own.shape, own.limit) == ((1, 3, 8, 8), Limit.EXACT)
+
+
+def test_the_first_three_sizes_that_are_open_are_named() -> None:
+    nodes = [
+        helper.make_node("NonZero", [source], [name])
+        for source, name in (("v", "a"), ("x", "b"), ("w", "c"), ("u", "d"), ("t", "e"))
+    ]
+    inputs = [
+        helper.make_tensor_value_info(name, F32, [2, 3]) for name in ("v", "x", "w", "u", "t")
+    ]
+    outputs = [helper.make_tensor_value_info(name, I64, None) for name in "abcde"]
+    graph = helper.make_graph(nodes, "g", inputs, outputs)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    (note,) = [note for note in Workload.from_onnx(model).notes if "depend on values" in note]
+    assert "'a' (at most 6), 'b' (at most 6), 'c' (at most 6) and 2 more" in note

@@ -166,3 +166,12 @@ def test_broken_heads(call):
         _ = call("LSTM", (5, 1, 4), (1, 12, 4), (1, 12, 3), hidden_size=4).shape
     with pytest.raises(DimensionError, match="cache"):
         _ = call("Attention", *[(1, 8, None, 64)] * 3).cost
+
+
+def test_a_shared_buffer_of_projected_attention_is_read_as_far_as_it_is_used(call):
+    """Of a buffer of 2,048 positions the stated past is attended to, and the new ones."""
+    attention = call(
+        "Attention", (1, 3, 768), (768, 3 * 768), (3 * 768,), None, (2, 1, 12, 2048, 64), None,
+        np.array(101, np.int32), domain="com.microsoft", num_heads=12, past_present_share_buffer=1, results=2,
+    )  # fmt: skip
+    assert attention.cost.macs == 3 * 768 * 3 * 768 + 2 * 12 * 3 * (3 + 101) * 64

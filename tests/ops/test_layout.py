@@ -123,3 +123,10 @@ def test_casts_name_their_type_by_number_or_by_word(call):
 def test_broken_calls_name_the_rule(call, op_type, operands, attributes, rule):
     with pytest.raises(ModelError, match=rule):
         _ = call(op_type, *operands, **attributes).types
+
+
+def test_a_sequence_is_reversed_only_where_there_is_a_batch(call) -> None:
+    """https://onnx.ai/onnx/operators/onnx__ReverseSequence.html: "Tensor of rank r >= 2"."""
+    assert call("ReverseSequence", (4, 3), ((3,), "int64")).shape == (4, 3)
+    with pytest.raises(ModelError):
+        _ = call("ReverseSequence", (4,), ((4,), "int64")).shape

@@ -221,3 +221,13 @@ def test_operands_of_other_ranks_are_both_named(call) -> None:
         ModelError, match=r"\(2, 3\).* and .*\(4,\)|\[2, 3\].* and .*\[4\]|2x3 and 4 "
     ):
         _ = call("Concat", (2, 3), (4,), (5, 3), axis=0).shape
+
+
+@pytest.mark.parametrize(("entries_", "axis"), [((1, 2), 0), ((1, 2, 3), 1), ((5, 6, 7, 8), -1)])
+def test_values_of_old_operator_sets_are_aligned_at_an_axis(call, entries_, axis) -> None:
+    """https://github.com/onnx/onnx/blob/main/docs/Changelog.md#Add-6: B's axes start at that of A which is named."""
+    left, right = np.arange(24).reshape(2, 3, 4), np.array(entries_)
+    shape = [1, 1, 1]
+    shape[axis] = len(right)
+    added = call("Add", left, right, broadcast=1, axis=axis, version=6)
+    assert np.array_equal(added.value, left + right.reshape(shape))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -438,3 +439,9 @@ def test_a_pipe_is_no_campaign(tmp_path):
     os.mkfifo(tmp_path / "grid.yaml")
     with pytest.raises(OptionError, match="no regular file"):
         load(tmp_path / "grid.yaml")
+
+
+def test_of_a_key_that_is_like_none_the_known_ones_are_listed(tmp_path):
+    with pytest.raises(OptionError) as caught:
+        load(write(tmp_path, "network: [mlp]\nqqqqqq: 1\n"))
+    assert re.match("Known keys: .*network", str(caught.value.repair))

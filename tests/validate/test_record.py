@@ -241,3 +241,9 @@ def test_records_of_one_content_are_one_in_whatever_order_their_fields_stand(mon
     swapped = dict(reversed(one.to_dict().items()))
     monkeypatch.setattr(type(one), "to_dict", lambda _: dict(swapped))
     assert pack(one).digest == packed.digest
+
+
+@pytest.mark.parametrize(("cpu_s", "shares"), [(0.9, []), (0.89, [0.89])])
+def test_a_run_waited_where_it_had_less_than_nine_tenths_of_a_core(cpu_s, shares):
+    record = run(1.0, wall_s=1.0, cpu_s=cpu_s)
+    assert [flag.share for flag in record.flags if flag.kind is FlagKind.WAITED] == shares

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Figures = Sequence[Figure]
 """Measured times of a machine."""
 STACKED = 1.1e12
-"""Bandwidth in B/s from which a card's memory is stacked."""
+"""Bandwidth in B/s from which a data-centre card has stacked memory; below, it is built as a graphics card."""
 MOST_QUEUED = 16
 """Requests up to which the time to the first token is estimated; beyond, queues decide."""
 

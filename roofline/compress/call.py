@@ -107,10 +107,6 @@ class Call:
         """Return the labels of an operand; an absent one has no axes."""
         return self._values.get(self.operand(position), ())
 
-    def is_known(self, position: int) -> bool:
-        """Return whether the rank of an operand is known."""
-        return self.operand(position) in self._values
-
     def is_stored(self, position: int) -> bool:
         """Return whether an operand is made of stored weights."""
         tensor = self._types.get(self.operand(position))

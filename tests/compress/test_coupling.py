@@ -281,7 +281,11 @@ def test_a_channel_shuffle_keeps_equal_groups() -> None:
     model = graph(nodes, stored, 1, 3, 4, 4)
     plan = assert_prunes(model, 0.5)
     assert plan.removed == sum(group.channels - len(group.kept) for group in plan.groups) > 0
-    assert dims_of(prune(model, 0.5).model, "b_w")[1] == 4
+    small = prune(model, 0.5).model
+    assert dims_of(small, "b_w")[1] == 4
+    # Half of the eight positions go, and both groups stay.
+    (split,) = (t for t in small.graph.initializer if t.name.startswith("split"))
+    assert numpy_helper.to_array(split).tolist() == [1, 2, 4, 4, 4]
 
 
 def test_attention_heads_go_whole() -> None:

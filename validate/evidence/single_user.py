@@ -16,7 +16,14 @@ from pathlib import Path
 import numpy as np
 
 from roofline.errors import RooflineError
-from roofline.expected_tokens import LAYERS, PIECE, alone_class, silicon_of, unpacking_peak
+from roofline.expected_tokens import (
+    LAYERS,
+    PIECE,
+    STACKED,
+    alone_class,
+    silicon_of,
+    unpacking_peak,
+)
 from roofline.model import choose_unit
 from roofline.model.sum_law import Floats, Prior, Runs
 from roofline.spec import Platform, platform
@@ -61,8 +68,6 @@ a step of the shipped definition in `mxfp4_moe`. Of others it is the share of th
 _SMALL_HOST = re.compile(r"\b(Pi|CM5|HiFive|Radxa|Orange|Rock)\b", re.IGNORECASE)
 _WHOLE = frozenset({"F16", "FP16", "BF16"})
 """Formats of weights that need no unpacking."""
-_HBM = 1100.0
-"""GB/s above which a data-centre card has stacked memory; below, it is built as a graphics card."""
 
 
 def kind_of(row: Mapping[str, str]) -> str:
@@ -72,7 +77,7 @@ def kind_of(row: Mapping[str, str]) -> str:
     if found is not None:
         return found
     name = row.get("machine_class", "")
-    if name == "gpu_dc" and optional_number(row, "bandwidth_gb_s") < _HBM:
+    if name == "gpu_dc" and 1e9 * optional_number(row, "bandwidth_gb_s") < STACKED:
         return "gpu_nvidia"
     return name or "other"
 

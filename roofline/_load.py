@@ -108,7 +108,9 @@ def decoder(model: str | Path) -> Decoding | None:
     if network is None:
         return find_decoding(printable(Path(model).stem), read(Path(model)))
     sized = importlib.import_module("roofline.workloads").DecoderNetwork
-    return find_decoding(network.key, network.build()) if isinstance(network, sized) else None
+    if not isinstance(network, sized):
+        return None
+    return find_decoding(network.key, network.build(), stored=network.stored)
 
 
 def find_network(model: str | Path) -> Network | DecoderNetwork | None:

@@ -343,6 +343,8 @@ class DecoderNetwork:
     """Where its sizes are published."""
     sizes: Decoder
     notes: str = ""
+    stored: str = ""
+    """Format that its weights are published in; empty for the graph's own datatype."""
     task: str = "language decoder"
     dataset: str = "text"
 

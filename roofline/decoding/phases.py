@@ -34,6 +34,8 @@ class Decoding:
     """Those that the graph computes all, though each token needs few."""
     fused: bool = True
     """Whether its phases have their layers as runtimes fuse them, too."""
+    stored: str = ""
+    """Format that its weights are published in, which is predicted where no other is asked for."""
     _counts: dict[tuple[Causal, int, int, int], Workload] = field(
         default_factory=dict[tuple[Causal, int, int, int], Workload],
         init=False,
@@ -132,8 +134,13 @@ def _mark_limits(layers: Sequence[Layer], experts: UnrolledExperts) -> tuple[Lay
     )
 
 
-def find_decoding(name: str, model: onnx.ModelProto) -> Decoding | None:
+def find_decoding(name: str, model: onnx.ModelProto, *, stored: str = "") -> Decoding | None:
     """Return a graph as a decoder; None where it has no cache among its inputs.
+
+    Args:
+        name: What it is called.
+        model: The graph.
+        stored: Format that its weights are published in, where that is not the graph's own datatype.
 
     Raises:
         DimensionError: It has one, but its inputs cannot be told apart.
@@ -141,7 +148,9 @@ def find_decoding(name: str, model: onnx.ModelProto) -> Decoding | None:
     roles = roles_of(model)
     if roles is None:
         return None
-    return Decoding(name, _with_own_masks(model, roles), roles, unrolled_experts(model))
+    return Decoding(
+        name, _with_own_masks(model, roles), roles, unrolled_experts(model), stored=stored
+    )
 
 
 def _with_own_masks(model: onnx.ModelProto, roles: Roles) -> onnx.ModelProto:

@@ -46,7 +46,7 @@ def serve(
         decoder: The network.
         request: Lengths, phase and devices.
         platforms: Machines, each the kind of all devices.
-        datatypes: Precisions; by default the graph's own.
+        datatypes: Precisions; by default that which its weights are published in, else the graph's own.
         batches: Requests in flight.
         model: Name of a bound; None for Equation 1.
         prepare: Brings a workload to a datatype where more than its datatype is to change.
@@ -106,7 +106,7 @@ def cases(
     request = decoder.fit(request)
     decoder.check(request)
     phases = _Phases(decoder, request, platforms, bound, prepare, choices)
-    for datatype in dict.fromkeys(datatypes or (None,)):
+    for datatype in dict.fromkeys(datatypes or (decoder.stored or None,)):
         yield from phases.at(datatype, dict.fromkeys(batches))
 
 

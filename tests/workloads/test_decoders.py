@@ -10,9 +10,11 @@ import onnx
 import pytest
 
 import roofline
+from roofline._load import decoder
 from roofline.decoding.phases import find_decoding
 from roofline.decoding.request import Request
 from roofline.errors import DimensionError, NetworkError, OptionError
+from roofline.serving import serve
 from roofline.workloads import Decoder, DecoderNetwork, build, decoders
 
 from ..cli_process import roofline as run
@@ -245,3 +247,45 @@ def test_a_cache_whose_head_size_is_left_open_takes_that_of_the_projection() -> 
     assert bound.roles.head_size == 24
     ask = Request(context=40)
     assert bound.step(ask, 2).macs == plain.step(ask, 2).macs
+
+
+@pytest.mark.parametrize(
+    ("quantization", "stored"),
+    [
+        ({"quant_method": "awq", "bits": 4, "group_size": 128, "zero_point": True}, "w4a16"),
+        ({"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": False}, "w4a16"),
+        ({"quant_method": "gptq", "bits": 3, "group_size": 128}, "w3a16"),
+        ({"quant_method": "gptq", "bits": 4, "group_size": 32}, "fp16"),
+        ({"quant_method": "fp8", "weight_block_size": [128, 128]}, "fp8"),
+        ({"quant_method": "mxfp4"}, "mxfp4"),
+        ({"quant_method": "modelopt", "quant_algo": "NVFP4"}, "nvfp4"),
+        ({"quant_method": "bitsandbytes", "load_in_4bit": True}, "fp16"),
+        (
+            {"quant_method": "compressed-tensors", "config_groups": {"group_0": {
+                "weights": {"type": "int", "num_bits": 8, "group_size": None},
+                "input_activations": {"type": "int", "num_bits": 8},
+            }}},
+            "int8",
+        ),
+        (
+            {"quant_method": "compressed-tensors", "config_groups": {"group_0": {
+                "weights": {"type": "int", "num_bits": 4, "group_size": 128}, "input_activations": None,
+            }}},
+            "w4a16",
+        ),
+        ({"quant_method": "compressed-tensors", "config_groups": {"a": {}, "b": {}}}, "fp16"),
+        ("nonsense", "fp16"),
+        (None, "fp16"),
+    ],
+)  # fmt: skip
+def test_a_checkpoint_is_predicted_in_the_format_that_it_is_stored_in(
+    tmp_path: Path, quantization: object, stored: str
+) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**CONFIG, "quantization_config": quantization}))
+    found = decoder(path)
+    assert found is not None
+    request, machines = Request(context=64, new_tokens=8), [roofline.platform("b200-sxm")]
+    assert {row.datatype for row in serve(found, request, machines).predictions} == {stored}
+    asked = serve(found, request, machines, datatypes=["fp8"])
+    assert {row.datatype for row in asked.predictions} == {"fp8"}

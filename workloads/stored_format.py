@@ -1,0 +1,60 @@
+"""The format that a checkpoint's weights are stored in, as the ``quantization_config`` of its ``config.json`` says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from roofline.reading import JsonObject
+
+_GROUP = 128
+"""Weights that share a scale in the formats ``w4a16`` and ``w3a16``."""
+_PLAIN: Mapping[str, str] = {"fp8": "fp8", "fbgemm_fp8": "fp8", "mxfp4": "mxfp4"}
+"""Methods that have one format."""
+_MODELOPT: Mapping[str, str] = {"FP8": "fp8", "NVFP4": "nvfp4"}
+_COMPRESSED: Mapping[tuple[object, ...], str] = {
+    ("int", 4, _GROUP, None, None): "w4a16",
+    ("int", 8, None, "int", 8): "int8",
+    ("float", 8, None, "float", 8): "fp8",
+    ("float", 4, 16, "float", 4): "nvfp4",
+}
+"""Of compressed-tensors: kind, bits and group of weights, kind and bits of activations."""
+
+
+def stored_format(config: object) -> str:
+    """Return the name of the format, as `roofline.precision` knows it; empty where it is none of those or another.
+
+    Args:
+        config: The value of ``quantization_config``.
+    """
+    if not isinstance(config, dict):
+        return ""
+    said = cast("JsonObject", config)
+    method = str(said.get("quant_method", "")).casefold()
+    if method in {"awq", "gptq"} and said.get("group_size") == _GROUP:
+        return {4: "w4a16", 3: "w3a16"}.get(cast("int", said.get("bits")), "")
+    if method == "modelopt":
+        return _MODELOPT.get(str(said.get("quant_algo", "")), "")
+    if method == "compressed-tensors":
+        return _compressed(said.get("config_groups"))
+    return _PLAIN.get(method, "")
+
+
+def _compressed(groups: object) -> str:
+    """Return the format of the only group of matrices; empty where there are several, or another."""
+    if not isinstance(groups, dict) or len(cast("JsonObject", groups)) != 1:
+        return ""
+    (group,) = cast("JsonObject", groups).values()
+    if not isinstance(group, dict):
+        return ""
+    weights, activations = (
+        cast("JsonObject", part) if isinstance(part, dict) else {}
+        for part in (
+            cast("JsonObject", group).get(name) for name in ("weights", "input_activations")
+        )
+    )
+    key = (
+        weights.get("type"), weights.get("num_bits"), weights.get("group_size"), activations.get("type"),
+        activations.get("num_bits"),
+    )  # fmt: skip
+    return next((name for known, name in _COMPRESSED.items() if known == key), "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from roofline.chart import _style as style
@@ -12,6 +12,8 @@ from roofline.chart._labels import OFF_THE_LINE, place_labels
 from roofline.chart._table import distinct_values
 from roofline.model import ridge
 
+_STEPS = 64
+"""Places of a line that labels keep off: over the whole height of a figure they are closer than a label is high."""
 _FEW = 12
 """So many points are labelled each; more have a legend."""
 
@@ -81,14 +83,26 @@ def draw_networks(
     for point in points:
         _draw_network(ax, point, marks[point.label], colour.get(point.machine, style.INK))
     distinct = len({point.label for point in points}) == len(points)
-    labelled = distinct and len(points) <= _FEW and not phases
-    if labelled:
-        place_labels(
+    # The legend names networks that are not labelled, and all of them where a label finds no place.
+    unnamed = len(points)
+    if distinct and len(points) <= _FEW and not phases:
+        unnamed = place_labels(
             ax, [(point.intensity, point.performance) for point in points], [point.label for point in points],
             colours=[colour.get(point.machine, style.INK) for point in points],
-            avoid=[(point.intensity, point.measured) for point in points if point.measured is not None],
+            avoid=[place for point in points for place in _upright_lines(point)],
         )  # fmt: skip
-    _explain(ax, points, {} if labelled else marks, on_chip=on_chip)
+    _explain(ax, points, marks if unnamed else {}, on_chip=on_chip)
+
+
+def _upright_lines(point: Point) -> Iterator[tuple[float, float]]:
+    """Yield places close together on the lines that lead from a network to its run and to the roof on the chip."""
+    ends = [point.measured, point.reach if point.resident else None]
+    for end in ends:
+        # Performance without an end, or of zero, is nowhere on a logarithmic axis.
+        if end is not None and 0 < end < math.inf and 0 < point.performance < math.inf:
+            for step in range(1, _STEPS + 1):
+                share = step / _STEPS
+                yield point.intensity, point.performance ** (1 - share) * end**share
 
 
 def _draw_network(ax: Drawing, point: Point, mark: str, ink: str) -> None:

@@ -28,6 +28,7 @@ COLUMNS = (
     Column("platform", "the machine, where the rows name no class", required=False),
     Column("runtime", "what ran it: a colour each", required=False),
     Column("backend", "the same, as comparisons name it", required=False),
+    Column("early", "True of runs from before those of the fit: a panel beside", required=False),
     RATE,
 )
 _ACROSS = 3
@@ -126,7 +127,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Scatter:
         for row in check_rows(rows, COLUMNS, "scatter")
         if row["predicted_fps"] and (row["fps"] or row["measured_fps"])
     ]
-    of = [row["machine_class"] or row["platform"] or "" for row in table]
+    of = [_panel_of(row) for row in table]
     runtimes = [row["runtime"] or row["backend"] or "" for row in table]
     colours = style.colours(runtimes)
     panels = tuple(
@@ -143,3 +144,10 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Scatter:
         for name in distinct_values(of)
     )  # fmt: skip
     return Scatter(panels, options.title)
+
+
+def _panel_of(row: Row) -> str:
+    name = str(row["machine_class"] or row["platform"] or "")
+    if str(row["early"]).casefold() != "true":
+        return name
+    return f"{name}, early" if name else "early"

@@ -293,6 +293,7 @@ def _write_rows(scored: Scoring, path: Path) -> None:
     from roofline.writing import write_whole
 
     bound = not scored.coverage
+    classes = scored.evidence.facts.machine_class
     written = [
         row
         | {
@@ -304,6 +305,7 @@ def _write_rows(scored: Scoring, path: Path) -> None:
             else "gave a figure",
             "in_sample": bool(scored.in_sample[i]),
             "early": bool(scored.early[i]),
+            "machine_class": row.get("machine_class") or str(classes[i]),
         }
         for i, row in enumerate(scored.evidence.rows)
     ]

@@ -101,13 +101,3 @@ def per_output(ops: int) -> CostFunction:
 
     cost.__doc__ = f"Count {plural(ops, 'operation')} for each element of the result."
     return cost
-
-
-def per_input(ops: int) -> CostFunction:
-    """Return a cost of so many operations for each element of the first operand."""
-
-    def cost(node: Node) -> Cost:
-        return Cost(other_ops=ops * input_elements(node, 0))
-
-    cost.__doc__ = f"Count {plural(ops, 'operation')} for each element of the operand."
-    return cost

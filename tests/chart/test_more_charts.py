@@ -675,3 +675,33 @@ def test_no_leader_crosses_a_label_under_a_roof(apart: float, count: int) -> Non
     assert len(drawn & set(names)) >= min(count, 4)
     assert crossed(figure) == []
     assert overlapping(figure) == []
+
+
+@pytest.mark.parametrize("apart", [1.05, 1.2, 1.5, 2.0])
+def test_no_line_to_a_measured_run_crosses_a_label(apart: float) -> None:
+    rows = [
+        {
+            "platform": "this-machine", "datatype": "fp32", "peak_op_s": 3.56e11, "bandwidth_b_s": 3.01e10,
+            "network": f"a long name {number}", "intensity": 12 * apart**number, "performance_op_s": 3.56e11,
+            "ops": 1e9, "measured_op_s": (30 + 40 * number) * 1e9,
+        }
+        for number in range(6)
+    ]  # fmt: skip
+    figure = roofline(rows).figure()
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    lines = [line for line in axes.get_lines() if line.get_linestyle() == ":"]
+    assert len(lines) == len(rows)
+    labels = [text for text in axes.texts if "long" in text.get_text()]
+    assert labels
+    for line in lines:
+        path = line.get_transform().transform_path(line.get_path())
+        for text in labels:
+            assert not path.intersects_bbox(Text.get_window_extent(text), filled=False)
+
+
+def test_early_runs_have_a_panel_of_their_own() -> None:
+    run = {"predicted_fps": 10.0, "fps": 5.0, "machine_class": "gpu"}
+    rows = [{**run, "early": "False"}, {**run, "early": "True"}, run]
+    found = charts.get("scatter").compute(rows).records()
+    assert [(row["class"], row["n"]) for row in found] == [("gpu", 2), ("gpu, early", 1)]

@@ -14,6 +14,7 @@ from statistics import mean
 from types import MappingProxyType
 
 from roofline.errors import RooflineError
+from roofline.number_format import number
 from roofline.validate.analysis.configurations import (
     CHANNELS,
     DENSE,
@@ -88,7 +89,7 @@ def _best_time(runs: Iterable[Configuration], clock: Clock) -> Times:
 
 def _list_runs(runs: Iterable[Configuration]) -> str:
     ordered = sorted(runs, key=lambda entry: entry.seconds)
-    return ", ".join(f"{entry.algorithm} {entry.seconds * 1e3:.3g} ms" for entry in ordered)
+    return ", ".join(f"{entry.algorithm} {number(entry.seconds * 1e3, 3)} ms" for entry in ordered)
 
 
 def _check_uncorrelated(found: Sequence[Configuration], _clock: Clock) -> Decided:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from roofline.markdown import markdown_table
-from roofline.number_format import plural
+from roofline.number_format import number, plural
 from roofline.validate.analysis.configurations import DENSE, Configuration
 from roofline.validate.campaigns.grid import Campaign, load
 from roofline.validate.records.request import RunRequest
@@ -87,11 +87,11 @@ def imagenet(shown: PageRuns) -> str:
     """Return what is done of the campaign of ImageNet's networks, their times, and the cases that they make."""
     one, campaign = shown.imagenet, load(IMAGENET_CAMPAIGN)
     parts = [_progress(one, campaign), _cells_alone(one, campaign)]
-    parts += [
-        _cases(f"{name}, {found.claim}: {found.verdict}, {found.counts}", found)
-        for name, found in _judge(one)[_ALONE].items()
-        if found.cases
-    ]
+    for name, found in _judge(one)[_ALONE].items():
+        if found.cases:
+            remark = f" ({found.remark})" if found.remark else ""
+            title = f"{name}, {found.claim}: {found.verdict}, {found.counts}{remark}"
+            parts.append(_cases(title, found))
     return "\n\n".join(parts)
 
 
@@ -139,10 +139,12 @@ def _progress(one: RunSet, campaign: Campaign) -> str:
     tuned = [run for run in one.runs if run.ok and run.job.tuning is Tuning.TUNED]
     untuned = sum(bool(run.untuned_kernels) for run in tuned)
     ended = sum(run.tuning_finished is False for run in tuned)
+    told = f"Cells done: {listed}. The others are planned, and nothing is concluded from them."
+    if not tuned:
+        return told
     return (
-        f"Cells done: {listed}. The others are planned, and nothing is concluded from them. Of the "
-        f"{plural(len(tuned), 'tuned program')} {untuned} had kernels left untuned, and of {ended} the budget ended "
-        "before every kernel had its schedules."
+        f"{told} Of the {plural(len(tuned), 'tuned program')} {untuned} had kernels left untuned, and of {ended} the "
+        "budget ended before every kernel had its schedules."
     )
 
 
@@ -239,4 +241,7 @@ def _way(point: RunRequest | Configuration) -> tuple[str, ...]:
 
 def _time(entry: Configuration) -> str:
     mark = "*" if entry.disturbed else ""
-    return f"{entry.seconds * 1e3:.3g}{mark} ({entry.low_s * 1e3:.3g}–{entry.high_s * 1e3:.3g})"
+    middle, low, high = (
+        number(seconds * 1e3, 3) for seconds in (entry.seconds, entry.low_s, entry.high_s)
+    )
+    return f"{middle}{mark} ({low}–{high})"

@@ -30,6 +30,9 @@ with open(sys.argv[1], "w") as file:
 _CAP_DAC_OVERRIDE = 1
 _PR_CAPBSET_DROP = 24
 
+BOUND_ON_TX2 = ("-p", "tx2:maxn", "-d", "fp16", "--model", "equation1")
+"""Arguments of a prediction by Equation 1, the same for whatever is predicted."""
+
 
 def obey_permissions() -> None:
     """Let a root user's child obey permissions of files as anybody's does; to be called in it before it starts."""

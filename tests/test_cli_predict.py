@@ -9,8 +9,8 @@ import json
 import pytest
 from onnx import TensorProto, helper
 
+from .cli_process import BOUND_ON_TX2, run_python
 from .cli_process import answered as run
-from .cli_process import run_python
 
 # Exact requirements of CNV (BNN-PYNQ's network at twice its width): convolutions and fully connected layers.
 CNV_OPS = 0.469449728e9
@@ -34,12 +34,7 @@ def test_json_has_the_agreed_names_and_says_its_conventions(capsys):
         capsys,
         "predict",
         "cnv",
-        "-p",
-        "tx2:maxn",
-        "-d",
-        "fp16",
-        "--model",
-        "equation1",
+        *BOUND_ON_TX2,
         "--format",
         "json",
     )
@@ -215,12 +210,7 @@ def test_fail_if_decides_the_exit_code(condition, code, capsys):
     asked = (
         "predict",
         "cnv",
-        "-p",
-        "tx2:maxn",
-        "-d",
-        "fp16",
-        "--model",
-        "equation1",
+        *BOUND_ON_TX2,
         "--fail-if",
         condition,
     )

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from roofline.cli._counting import document, summary
 from roofline.workload import Workload
 
-from .cli_process import answered
+from .cli_process import BOUND_ON_TX2, answered
 
 
 def partly_counted(folder: Path) -> Path:
@@ -39,12 +39,7 @@ def test_a_rate_that_is_not_known_fails_every_condition(
     asked = (
         "predict",
         partly_counted(tmp_path),
-        "-p",
-        "tx2:maxn",
-        "-d",
-        "fp16",
-        "--model",
-        "equation1",
+        *BOUND_ON_TX2,
     )
     code, out, err = answered(capsys, *asked, "--format", "json", "--fail-if", condition)
     assert code == 1

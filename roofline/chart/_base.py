@@ -124,6 +124,15 @@ class Chart(ABC):
         }
 
 
+class OneSizeChart(Chart):
+    """A chart whose figure is of one size, however much it holds."""
+
+    @property
+    def most_rows(self) -> int:
+        """Rows that still have room in it."""
+        return 400
+
+
 def save(figure: Figure, path: str | Path) -> None:
     """Save a figure as PNG, SVG or PDF, whole or not at all; the same values give the same bytes.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import Chart
+from roofline.chart._base import OneSizeChart
 from roofline.chart._labels import LOWER_LEFT, UPPER_RIGHT, in_lines, place_labels
 from roofline.chart._registry import Options, table_chart
 from roofline.chart._table import (
@@ -64,18 +64,13 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Pareto(Chart):
+class Pareto(OneSizeChart):
     """Configurations and the frontier of those that none beats in both."""
 
     candidates: tuple[Candidate, ...]
     value: str = "fps"
     """``fps`` (more is better) or ``latency_ms`` (less is better)."""
     title: str = ""
-
-    @property
-    def most_rows(self) -> int:
-        """The figure is of one size, however much it holds."""
-        return 400
 
     def records(self) -> list[Record]:
         """Return one row per configuration and series."""

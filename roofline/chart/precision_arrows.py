@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from roofline.chart import _style as style
 from roofline.chart._axes import Drawing, legend_mark
-from roofline.chart._base import Chart
+from roofline.chart._base import OneSizeChart
 from roofline.chart._labels import place_labels
 from roofline.chart._registry import Options, table_chart
 from roofline.chart._table import Table, amounts, distinct_values, label, words
@@ -39,17 +39,12 @@ class Path:
 
 
 @dataclass(frozen=True, slots=True)
-class PrecisionChart(Chart):
+class PrecisionChart(OneSizeChart):
     """Roofs of machines at several datatypes, and arrows of networks between them."""
 
     roofs: tuple[Roof, ...]
     paths: tuple[Path, ...]
     title: str = ""
-
-    @property
-    def most_rows(self) -> int:
-        """The figure is of one size, however much it holds."""
-        return 400
 
     def records(self) -> list[Record]:
         """Return one row per step of each path."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import Chart
+from roofline.chart._base import OneSizeChart
 from roofline.chart._registry import Options, table_chart
 from roofline.chart._table import Table, amounts, distinct_values, words
 from roofline.number_format import percent
@@ -37,16 +37,11 @@ class PrunedNetwork:
 
 
 @dataclass(frozen=True, slots=True)
-class PruningChart(Chart):
+class PruningChart(OneSizeChart):
     """Requirements over the share of channels kept."""
 
     networks: tuple[PrunedNetwork, ...]
     title: str = ""
-
-    @property
-    def most_rows(self) -> int:
-        """The figure is of one size, however much it holds."""
-        return 400
 
     def records(self) -> list[Record]:
         """Return one row per network and share."""

@@ -10,6 +10,7 @@ from roofline import Workload
 from roofline.model.executed_steps import Step, steps_of
 from roofline.model.kinds import works
 from roofline.model.machine_profile import Profile, Sample
+from roofline.model.quantized_steps import on_integers
 
 CHANNELS, SIZE, SIDE = 32, 28, 3
 VALUES = CHANNELS * SIZE * SIZE
@@ -72,7 +73,7 @@ def steps(workload: Workload, *patterns: str) -> dict[str, Step]:
 
 
 @pytest.mark.parametrize(("groups", "form"), [(1, "kxk"), (CHANNELS, "depthwise")])
-def test_a_convolution_on_integers_reads_and_writes_a_byte_each_value(groups, form):
+def test_a_convolution_operatorsreads_and_writes_a_byte_each_value(groups, form):
     work = steps(quantized(groups), "quantized")["conv"].work
     assert work is not None
     assert work.kind == f"conv.{form}.int8_static"
@@ -240,7 +241,7 @@ def pair(between: str = "") -> Workload:
         ("BatchNormalization", 4),
     ],
 )
-def test_channels_are_moved_where_convolutions_on_integers_meet_others(between, conversions):
+def test_channels_are_moved_where_convolutions_operatorsmeet_others(between, conversions):
     known = profile(
         patterns=frozenset({"quantized"}),
         samples={
@@ -253,3 +254,45 @@ def test_channels_are_moved_where_convolutions_on_integers_meet_others(between, 
     moved = [step.work for step in found if step.work and step.work.kind.startswith("layout")]
     # A byte each value, read once and written once.
     assert [work.bytes for work in moved] == [2 * VALUES] * conversions
+
+
+@pytest.mark.parametrize(("kind", "operators"), [("uint8", 2), ("int8", 0)])
+def test_a_signed_value_of_several_convolutions_stays_in_floating_point(kind, operators):
+    """ONNX Runtime's kernels take unsigned values: a signed one that two layers read is dequantized for both."""
+    zero = numpy_helper.from_array(np.array(0, kind), "z")
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], "first"),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"], "restored"),
+    ]
+    for side in "ab":
+        nodes += [
+            helper.make_node(
+                "DequantizeLinear", ["k", "s", "kz"], [f"w{side}"], f"weights_{side}"
+            ),
+            helper.make_node("Conv", ["d", f"w{side}"], [f"y{side}"], f"conv_{side}"),
+            helper.make_node(
+                "QuantizeLinear", [f"y{side}", "s", "z"], [f"q{side}"], f"last_{side}"
+            ),
+        ]
+    nodes.append(helper.make_node("Concat", ["qa", "qb"], ["out"], "joined", axis=1))
+    stored = [
+        zero, numpy_helper.from_array(np.array(0.1, np.float32), "s"),
+        numpy_helper.from_array(np.array(0, np.int8), "kz"),
+        numpy_helper.from_array(np.ones((CHANNELS, CHANNELS, 1, 1), np.int8), "k"),
+    ]  # fmt: skip
+    found = on_integers(model(nodes, [value("x", (1, CHANNELS, SIZE, SIZE))], "out", stored))
+    assert len(found.operators) == operators
+
+
+@pytest.mark.parametrize(("operator", "others"), [("Add", []), ("Tanh", ["behind"])])
+def test_a_convolution_that_takes_a_sum_in_takes_nothing_else(operator, others):
+    kernel = numpy_helper.from_array(np.ones((CHANNELS, CHANNELS, 1, 1), np.float32), "w")
+    read = ["y", "x"] if operator == "Add" else ["y"]
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["y"], "conv"),
+        helper.make_node(operator, read, ["out"], "behind"),
+    ]
+    network = model(nodes, [value("x", (1, CHANNELS, SIZE, SIZE))], "out", [kernel])
+    found = steps_of(network, profile(absorbed=frozenset({"residual"})))
+    assert found is not None
+    assert [step.layer for step in found if step.layer != "conv"] == others

@@ -159,3 +159,13 @@ def test_gigabytes_of_another_collection_are_billions(tmp_path: Path) -> None:
     assert known == 2
     # An RTX 4090's 1008 GB/s are ours, too.
     assert [(entry.platform, entry.theirs) for entry in found] == [("rtx-4080", 1.5e9)]
+
+
+@pytest.mark.parametrize(
+    ("mebibytes", "why"), [(40, "no known collection"), (65, "larger|more than")]
+)
+def test_a_collection_is_read_up_to_64_mebibytes(tmp_path: Path, mebibytes: int, why: str) -> None:
+    table = tmp_path / "machines.csv"
+    table.write_bytes(b"name\n" + b"x\n" * (mebibytes << 19))
+    with pytest.raises(TableError, match=why):
+        conflicts(table)

@@ -14,6 +14,7 @@ from roofline.compress.labels import LONGEST, Atoms
 from roofline.compress.request import Pruning
 from roofline.compress.sparsity import Sparsity
 from roofline.compress.unweighted import compress_unweighted
+from roofline.compress.widening import widen
 from roofline.errors import CompressionError
 from roofline.workload import Workload
 from roofline.workloads import build
@@ -117,3 +118,9 @@ def test_positions_that_are_looked_up_keep_their_width() -> None:
     narrow = Workload.from_onnx(model).under(precision="int8")
     (at,) = narrow.layers[0].inputs
     assert (at.dtype and at.dtype.name, at.bytes) == ("int64", 6 * 8)
+
+
+def test_a_network_without_halves_is_left_as_it_is() -> None:
+    model = _chain(2)
+    model.graph.node.append(helper.make_node("Cast", ["y"], ["z"], to=TensorProto.DOUBLE))
+    assert widen(model) is model

@@ -10,8 +10,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from roofline.binding import Binding
 from roofline.errors import ModelError
-from roofline.validate.measuring import environment, worker
+from roofline.validate.measuring import environment, steps, worker
 from roofline.validate.measuring.backend import Capabilities
 from roofline.validate.measuring.compressed_model import write
 from roofline.validate.measuring.measure import (
@@ -114,3 +115,11 @@ def test_the_maker_of_a_processor(monkeypatch: pytest.MonkeyPatch, name: str, ma
     text = f"processor\t: 0\nvendor_id\t: {name}\ncpu family\t: 6\n"
     monkeypatch.setattr(environment, "read_text", lambda _: text)
     assert environment.vendor() == maker
+
+
+def test_a_model_is_made_in_one_step(tmp_path: Path) -> None:
+    reports: list[tuple[str, int, int]] = []
+    asked = steps.Make("mlp_12_5", Binding(), 0, tmp_path)
+    runnable = worker._make(asked, lambda what, done, of: reports.append((what, done, of)))  # pyright: ignore[reportPrivateUsage]
+    assert runnable.model.is_file()
+    assert [(done, of) for _, done, of in reports] == [(0, 1)]

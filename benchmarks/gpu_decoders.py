@@ -99,8 +99,8 @@ def _capture(torch: Any, network: str, phase: str, context: int, batch: int) -> 
     graph = _shape_graph(network, phase, context, batch)
     with torch.device("cuda"), torch.inference_mode():
         # Reading a graph runs it once and holds every result: that of one request is enough to read.
-        one = _shape_graph(network, phase, context, 1)
-        module = module_of(one, lambda entry: _tensor(torch, entry)).eval()
+        single = _shape_graph(network, phase, context, 1)
+        module = module_of(single, lambda entry: _tensor(torch, entry)).eval()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         inputs = [_input(torch, entry) for entry in graph.graph.input]

@@ -288,7 +288,7 @@ def test_files(tests: str, folder: Path) -> list[str]:
     for name in tests.split():
         path = folder / name
         inside = sorted(path.glob("**/test_*.py")) if path.is_dir() else [path]
-        found += [one.relative_to(folder).as_posix() for one in inside]
+        found += [entry.relative_to(folder).as_posix() for entry in inside]
     return found
 
 

@@ -161,7 +161,9 @@ def locate(mutant: Mutant, root: Path = ROOT) -> Mutant | None:
             for (line, _), _ in operator.mutation_positions(node)
         )
     ]
-    for candidate in sorted(candidates, key=lambda one: abs(one.occurrence - mutant.occurrence)):
+    for candidate in sorted(
+        candidates, key=lambda other: abs(other.occurrence - mutant.occurrence)
+    ):
         found = with_change(candidate, root)
         if (found.before, found.after) == (mutant.before, mutant.after):
             return candidate
@@ -199,9 +201,9 @@ def note(mutant: Mutant, path: Path = TABLE) -> None:
         write_table(
             [
                 mutant
-                if (one.path, one.operator, one.before, one.after, one.occurrence) == key
-                else one
-                for one in read_table(path)
+                if (row.path, row.operator, row.before, row.after, row.occurrence) == key
+                else row
+                for row in read_table(path)
             ],
             path,
         )

@@ -123,17 +123,23 @@ def main() -> None:
         return
     if given.what == "check":
         check(
-            list(dict.fromkeys(one.noticed_by for one in read_table() if "::" in one.noticed_by))
+            list(
+                dict.fromkeys(
+                    mutant.noticed_by for mutant in read_table() if "::" in mutant.noticed_by
+                )
+            )
         )
     which, of = map(int, given.share.split("/"))
-    shared = [one for one in read_table() if one.path.startswith(tuple(given.only))][
+    shared = [mutant for mutant in read_table() if mutant.path.startswith(tuple(given.only))][
         which - 1 :: of
     ]
     again = given.what == "again"
-    left = [one for one in shared if not one.noticed_by and bool(one.at_first) == again]
+    left = [
+        mutant for mutant in shared if not mutant.noticed_by and bool(mutant.at_first) == again
+    ]
     with EQUIVALENT.open(newline="") as file:
         equivalent = {row["mutant"] for row in csv.DictReader(file)}
-    run([one for one in left if one.name not in equivalent])
+    run([mutant for mutant in left if mutant.name not in equivalent])
 
 
 if __name__ == "__main__":

@@ -188,9 +188,9 @@ def try_all(network: str, algorithm: str, seed: int, given: argparse.Namespace) 
         report=lambda words, done, total: print(f"  {words} ({done} of {total})", file=sys.stderr, flush=True),
     )  # fmt: skip
     kernels.extend(
-        {"name": one.name, "calls": one.calls, "tiles": False,
-         "seconds": [s if math.isfinite(s) else None for s in one.seconds]}
-        for one in metaschedule.tries(rest, target, database)
+        {"name": trial.name, "calls": trial.calls, "tiles": False,
+         "seconds": [s if math.isfinite(s) else None for s in trial.seconds]}
+        for trial in metaschedule.tries(rest, target, database)
     )  # fmt: skip
     return {
         "trials": given.trials,

@@ -140,7 +140,7 @@ def ladder(found: Mapping[str, Rounds], platform: str, given: argparse.Namespace
     rows: list[list[str]] = []
     for network, rounds in found.items():
         ceiling = rounds[CEILING]
-        row = [network, *(milliseconds(rounds[one.name]) for one in LADDER)]
+        row = [network, *(milliseconds(rounds[contestant.name]) for contestant in LADDER)]
         row += [ratio(rounds["tuned"], ceiling), ratio(rounds["untuned"], ceiling)]
         if machine:
             row += [_share(network, rounds[name], machine) for name in ("tuned", CEILING)]
@@ -215,7 +215,7 @@ def publish(
 
 
 def _lead(found: Mapping[str, Rounds], given: argparse.Namespace) -> str:
-    runs = [run for rounds in found.values() for one in rounds.values() for run in one]
+    runs = [run for rounds in found.values() for series in rounds.values() for run in series]
     here, versions = runs[0].environment, {}
     for run in runs:
         versions.update(run.environment.versions)
@@ -237,7 +237,7 @@ def _share(network: str, runs: Sequence[Measurement], machine: roofline.Platform
     run = runs[-1]
     if not run.ok or not machine.has(run.operands):
         return "–"
-    seconds = statistics.median(one.median_s or 0.0 for one in runs)
+    seconds = statistics.median(run.median_s or 0.0 for run in runs)
     return f"{2 * roofline.load(network).macs / seconds / machine.peak(run.operands):.0%}"
 
 

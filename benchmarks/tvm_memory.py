@@ -53,7 +53,7 @@ def page(found: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the table, and how much the peak grows with what is needed."""
     rows: list[tuple[str, ...]] = []
     points: list[tuple[float, float]] = []
-    for network, entry in sorted(found.items(), key=lambda one: one[1].get("needed", 0)):
+    for network, entry in sorted(found.items(), key=lambda entry: entry[1].get("needed", 0)):
         if "reason" in entry:
             rows.append((network, "", entry["reason"], ""))
             continue

@@ -85,8 +85,8 @@ def _onnxruntime(*, spinning: bool = True) -> Callable[[], object]:
     model = make_runnable(NETWORK, seed=0, folder=cache_folder()).model
     session = onnxruntime.InferenceSession(str(model), options)
     inputs = {
-        one.name: np.zeros([size if isinstance(size, int) else 1 for size in one.shape], np.float32)
-        for one in session.get_inputs()
+        entry.name: np.zeros([size if isinstance(size, int) else 1 for size in entry.shape], np.float32)
+        for entry in session.get_inputs()
     }  # fmt: skip
     return lambda: session.run(None, inputs)
 

@@ -29,14 +29,14 @@ def stored_format(config: object) -> str:
     """
     if not isinstance(config, dict):
         return ""
-    said = cast("JsonObject", config)
-    method = str(said.get("quant_method", "")).casefold()
-    if method in {"awq", "gptq"} and said.get("group_size") == _GROUP:
-        return {4: "w4a16", 3: "w3a16"}.get(cast("int", said.get("bits")), "")
+    stated = cast("JsonObject", config)
+    method = str(stated.get("quant_method", "")).casefold()
+    if method in {"awq", "gptq"} and stated.get("group_size") == _GROUP:
+        return {4: "w4a16", 3: "w3a16"}.get(cast("int", stated.get("bits")), "")
     if method == "modelopt":
-        return _MODELOPT.get(str(said.get("quant_algo", "")), "")
+        return _MODELOPT.get(str(stated.get("quant_algo", "")), "")
     if method == "compressed-tensors":
-        return _compressed(said.get("config_groups"))
+        return _compressed(stated.get("config_groups"))
     return _PLAIN.get(method, "")
 
 

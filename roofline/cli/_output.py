@@ -348,12 +348,12 @@ def _remarks_that_fit(remarks: Sequence[str]) -> tuple[list[str], int]:
     each = list(dict.fromkeys(remarks))
     if EXPLAIN.get():
         return each, 0
-    said = each[:1]
+    first = each[:1]
     for remark in each[1:]:
-        if len("; ".join((*said, remark))) > _ROOM:
+        if len("; ".join((*first, remark))) > _ROOM:
             break
-        said.append(remark)
-    return ["; ".join(said)] if said else [], len(each) - len(said)
+        first.append(remark)
+    return ["; ".join(first)] if first else [], len(each) - len(first)
 
 
 def _cell_text(value: Any) -> str:

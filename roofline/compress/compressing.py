@@ -123,11 +123,11 @@ def compress(
         options = replace(request.options, binding=binding)
         written = quantize(written, request.quantization, options)
     counted = Workload.from_onnx(written, name=name, binding=binding)
-    told, asked = None, None
+    narrowing, asked = None, None
     if request.quantization is not None and request.quantization.datatype is not None:
         asked = request.quantization.datatype
         before = dense if wide is model else Workload.from_onnx(wide, name=name, binding=binding)
-        told = find_narrowing(
+        narrowing = find_narrowing(
             before, counted, asked.weight_bits,
             asked=kept_layers(distinct(inline_functions(wide)), request.quantization), scales=_scales(written),
         )  # fmt: skip
@@ -139,7 +139,7 @@ def compress(
     if asked is not None and asked.weight_bits < _FLOAT_BITS:
         beside = counted.weight_bytes - stored - scales
         beside -= _multiplying_bytes(counted) - _multiplying_bytes(unsparse)
-    return CompressedModel(written, plan, predicted, counted, stored, scales, beside, told)
+    return CompressedModel(written, plan, predicted, counted, stored, scales, beside, narrowing)
 
 
 _FLOAT_BITS = 16

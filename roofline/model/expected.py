@@ -190,8 +190,8 @@ REACHED = 1.4
 
 def _room(case: Case) -> float:
     """Return how many times a run may exceed the bound of a case, where that holds: as its note says and runs do."""
-    told = case.platform.kind in {"cpu", "gpu"}
-    return min(room(case.workload, case.unit), REACHED) if told else 1.0
+    known = case.platform.kind in {"cpu", "gpu"}
+    return min(room(case.workload, case.unit), REACHED) if known else 1.0
 
 
 def within(bound: Prediction, found: Estimate, beyond: float = 1.0) -> Estimate:

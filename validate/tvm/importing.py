@@ -267,7 +267,7 @@ def _describe_algorithms(chosen: Sequence[str], layers: Sequence[str]) -> tuple[
     if not chosen or len(chosen) != len(layers):
         return ()
     parts = [
-        f"{name}: " + ", ".join(layer for layer, one in zip(layers, chosen, strict=True) if one == name)
+        f"{name}: " + ", ".join(layer for layer, algorithm in zip(layers, chosen, strict=True) if algorithm == name)
         for name in sorted(set(chosen))
     ]  # fmt: skip
     return ("algorithm of each convolution: " + "; ".join(parts),)

@@ -197,3 +197,22 @@ def test_packed_kernels_fill_up_the_channels_they_pack(name, channels):
 def test_attention_is_of_the_heads_and_their_size():
     found = work_of("MultiHeadAttention", [(1, 6, 32)] * 3, domain="com.microsoft", num_heads=4)
     assert (found.kind, found.at) == ("attention.fp32", (6, 6, 4, 8))
+
+
+def test_sides_of_nothing_count_as_one() -> None:
+    """Shapes are compared by their logarithms, which zero has none of."""
+    bound = numpy_helper.from_array(np.array([0], np.int64), "end")
+    nodes = [
+        helper.make_node("Slice", ["x", "end", "end"], ["none"]),
+        helper.make_node("Relu", ["none"], ["y"]),
+    ]
+    made = helper.make_graph(
+        nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [3, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], [bound],
+    )  # fmt: skip
+    opset = [helper.make_opsetid("", 17)]
+    workload = Workload.from_onnx(helper.make_model(made, opset_imports=opset))
+    assert workload.outputs[0].shape == (0, 4)
+    work = works(workload.layers[-1])
+    assert work is not None
+    assert work.at == (1.0,)

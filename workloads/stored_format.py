@@ -27,9 +27,7 @@ def stored_format(config: object) -> str:
     Args:
         config: The value of ``quantization_config``.
     """
-    if not isinstance(config, dict):
-        return ""
-    stated = cast("JsonObject", config)
+    stated = _object(config)
     method = str(stated.get("quant_method", "")).casefold()
     if method in {"awq", "gptq"} and stated.get("group_size") == _GROUP:
         return {4: "w4a16", 3: "w3a16"}.get(cast("int", stated.get("bits")), "")
@@ -42,19 +40,18 @@ def stored_format(config: object) -> str:
 
 def _compressed(groups: object) -> str:
     """Return the format of the only group of matrices; empty where there are several, or another."""
-    if not isinstance(groups, dict) or len(cast("JsonObject", groups)) != 1:
+    entries = list(_object(groups).values())
+    if len(entries) != 1:
         return ""
-    (group,) = cast("JsonObject", groups).values()
-    if not isinstance(group, dict):
-        return ""
-    weights, activations = (
-        cast("JsonObject", part) if isinstance(part, dict) else {}
-        for part in (
-            cast("JsonObject", group).get(name) for name in ("weights", "input_activations")
-        )
-    )
+    group = _object(entries[0])
+    weights, activations = _object(group.get("weights")), _object(group.get("input_activations"))
     key = (
         weights.get("type"), weights.get("num_bits"), weights.get("group_size"), activations.get("type"),
         activations.get("num_bits"),
     )  # fmt: skip
     return next((name for known, name in _COMPRESSED.items() if known == key), "")
+
+
+def _object(value: object) -> JsonObject:
+    """Return a value that is an object of JSON; an empty one for any other."""
+    return cast("JsonObject", value) if isinstance(value, dict) else {}

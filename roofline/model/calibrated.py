@@ -137,19 +137,19 @@ def _run(case: Case) -> Prediction | None:
             *case.notes,
             *remarks,
             f"{unlike:.0%} of the time is borrowed from other kinds of operations",
-            *_said_of_subnormals(time),
+            *_describe_subnormals(time),
         ),
     )
 
 
-def _said_of_subnormals(time: CalibratedTime) -> tuple[str, ...]:
+def _describe_subnormals(time: CalibratedTime) -> tuple[str, ...]:
     """Return what is to be said of weights that hold subnormal numbers."""
     slowed = [layer.estimate.seconds for layer in time.layers if layer.kind == SUBNORMAL]
     if not slowed:
         return ()
     return (
-        f"subnormal numbers among the weights of {plural(len(slowed), 'layer')} take {sum(slowed) / time.seconds:.0%} "
-        "of the time, within a factor of two: it depends on the input, and runtimes can take them for zero",
+        f"{sum(slowed) / time.seconds:.0%} of the time, within a factor of two, goes to subnormal numbers among the "
+        f"weights of {plural(len(slowed), 'layer')}: it depends on the input, and runtimes can take them for zero",
     )
 
 

@@ -34,6 +34,7 @@ class LawDocument(TypedDict):
     ways: Mapping[str, float]
     layers: Mapping[str, Sequence[float]]
     layer_spreads: Mapping[str, float]
+    layers_seen: Mapping[str, Sequence[float]]
     uncertainty: Sequence[Sequence[int]]
     """The lower half, times `SCALE`."""
     priors: Sequence[Sequence[Any]]
@@ -73,6 +74,9 @@ def to_document(law: TimeLaw) -> LawDocument:
             name: [round(float(x), 4) for x in row] for name, row in law.layers.parameters.items()
         },
         "layer_spreads": {name: round(x, 5) for name, x in law.layers.spreads.items()},
+        "layers_seen": {
+            name: [round(float(x), 2) for x in row] for name, row in law.layers.seen.items()
+        },
         "uncertainty": [
             [round(SCALE * float(x)) for x in row[: place + 1]]
             for place, row in enumerate(law.uncertainty)
@@ -117,5 +121,6 @@ def from_document(document: LawDocument) -> TimeLaw:
         LayerLaw(
             {name: np.asarray(row, np.float64) for name, row in document["layers"].items()},
             document["layer_spreads"],
+            {name: np.asarray(row, np.float64) for name, row in document["layers_seen"].items()},
         ),
     )

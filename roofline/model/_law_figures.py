@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +11,24 @@ from numpy.typing import NDArray
 from roofline.model._core import Floats
 from roofline.model._forward import forward, huber_weight
 from roofline.model._law_estimates import NEW, Effect, Estimates
+from roofline.model._own_figures import COMMON
 from roofline.model._surface import places_of
 
 
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """How figures of one machine differ beside what it adds to any network."""
+
+    kinds: Floats
+    """Share of the machine's covariance that two figures' kinds of networks have and others have not."""
+    deviation: float
+    """Standard deviation of the logarithm of a run's time around its machine's law."""
+
+
 def likeliest_deviation(
-    logarithms: Floats, terms: Sequence[Floats], power: float, log_time: Floats, prior: Effect, deviation: float
+    logarithms: Floats, terms: Sequence[Floats], power: float, log_time: Floats, prior: Effect, apart: Apart
 ) -> tuple[Floats, Floats]:  # fmt: skip
-    """Return the mode of what a machine adds to (a, w, k, t), given figures of it, and the inverse of its curvature.
+    """Return the mode of what a machine adds to (a, w, k, t) of any network, given figures, and its covariance.
 
     Args:
         logarithms: (a, w, k, t) of each figure's run without what its machine adds.
@@ -25,17 +36,21 @@ def likeliest_deviation(
         power: That of the law.
         log_time: Logarithm of its measured seconds.
         prior: What was known of the machine before.
-        deviation: Standard deviation of the logarithm of a run's time around its machine's law.
+        apart: What figures have for themselves, beside what their machine adds to any network.
     """
-    precision = np.linalg.inv(prior.covariance)
+    shared = COMMON * prior.covariance
+    precision = np.linalg.inv(shared)
     mean, curvature = prior.mean.copy(), precision
     for _ in range(30):
         found, jacobian = forward(logarithms + mean, terms, power)
         residual = log_time - found
-        weight = huber_weight(residual, 2 * deviation) / deviation**2
-        curvature = precision + jacobian.T @ (jacobian * weight[:, None])
+        own = jacobian @ prior.covariance @ jacobian.T * apart.kinds
+        held = np.sqrt(np.diagonal(own) + apart.deviation**2)
+        weight = huber_weight(residual, 2 * held)
+        inverse = np.linalg.inv(own + np.diag(apart.deviation**2 / weight))
+        curvature = precision + jacobian.T @ inverse @ jacobian
         step = np.linalg.solve(
-            curvature, jacobian.T @ (weight * residual) - precision @ (mean - prior.mean)
+            curvature, jacobian.T @ inverse @ residual - precision @ (mean - prior.mean)
         )
         mean = mean + np.clip(step, -0.5, 0.5)
         if np.abs(step).max() < 1e-6:

@@ -44,7 +44,11 @@ EVERYTHING = ""
 
 SHARE = 0.75
 """Share of the law of layers in an estimate, in logarithms; the rest is that of the law of counts. Networks of families
-that neither had seen were estimated best by three quarters, of a half and the whole."""
+that neither had seen were estimated best by three quarters, of a half and the whole. It is less by the arithmetic that
+no run of the machine tells of."""
+
+COVERED = 0.5
+"""Coverage from which an estimate is as sure as others by layers."""
 
 _RUNS = 20_000
 """Runs that are worked out at once: their groups are some fifteen times as many numbers."""
@@ -61,6 +65,8 @@ class LayerLaw:
     spreads: Mapping[str, float] = field(default_factory=dict[str, float])
     """Of machines and runtimes with many runs, the standard deviation of the logarithm of a run's time around estimates
     that had not seen its family of networks."""
+    seen: Mapping[str, Floats] = field(default_factory=dict[str, "Floats"])
+    """Of machines and runtimes, how many whole networks the arithmetic of each of `ARITHMETIC` makes up in its runs."""
 
     def knows(self, machine: str, runtime: str) -> bool:
         """Return whether the law is known of a machine under a runtime."""
@@ -71,6 +77,13 @@ class LayerLaw:
         layered = facts.layered & ~facts.pipelined
         layered[layered] = [label in self.parameters for label in facts.own[layered]]
         return layered
+
+    def coverage(self, facts: Facts) -> Floats:
+        """Return how much of each run's arithmetic is of kinds that its machine's runs tell of; 0 to 1."""
+        assert facts.layers is not None
+        none = np.zeros(len(ARITHMETIC))
+        seen = np.stack([self.seen.get(label, none) for label in facts.own])
+        return (kinds_of(facts.layers) * seen / (seen + 1)).sum(1)
 
     def spread(self, own: NDArray[np.object_]) -> Floats:
         """Return the spread of each machine and runtime; NaN for those with few runs."""
@@ -84,6 +97,15 @@ class LayerLaw:
             for label in set(labels) & known.keys():
                 found[labels == label] += known[label]
         return found
+
+
+def kinds_of(layers: LayerGroups) -> Floats:
+    """Return the share of each of `ARITHMETIC` in the multiply-accumulates of each run's network; (runs, kinds)."""
+    kinds, runs = len(ARITHMETIC), len(layers.counts)
+    place = layers.values[:, KIND].astype(np.int64)
+    own = place < kinds
+    at = layers.run[own] * kinds + place[own]
+    return np.bincount(at, layers.values[own, MACS], minlength=runs * kinds).reshape(runs, kinds)
 
 
 def machines_alone(facts: Facts) -> Facts:

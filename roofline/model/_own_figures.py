@@ -18,6 +18,14 @@ from roofline.model._surface import SCALES
 LIKE, SAME, REPEATED = 0.55, 0.38, 0.07
 """Shares of the variance of a run around its machine's law: of like networks, of the run itself, of a repetition."""
 
+COMMON = 0.5
+"""Share of what a machine adds to (a, w, k, t), as variance, that all networks have in common; the rest is that of
+a kind of network. `benchmarks/kinds_of_figures.py` fits it and `KINDS` to machines left out: what networks with and
+without attention leave correlates by 0.50 over their settings, with and without depthwise convolutions by 0.75."""
+
+KINDS = {"attention": 3.0, "depthwise": 1.2, "grouped": 1.2}
+"""How far apart networks of a kind and others are: of the rest they share a bump of deviation 1 at that distance."""
+
 ALIKE = 6.0
 """How much nearer a run has to be than a network to share what is its own."""
 
@@ -52,8 +60,10 @@ class OwnFigures:
             places: Where the runs are; (runs, features).
             shares: Shares of (a, w, k, t) of the time of each.
         """
-        own = self.variance * _covariance(places, self.places)
-        both = own + shares @ self.before @ self.shares.T
+        machine = shares @ self.before @ self.shares.T
+        kind = machine * kinds_shared(places, self.places)
+        own = self.variance * _covariance(places, self.places) + kind
+        both = own + COMMON * machine
         return own @ self.weights, np.einsum("nf,fg,ng->n", both, self.inverse, both)
 
 
@@ -69,10 +79,19 @@ def own_figures(
         variance: Of the logarithm of a run's time around its machine's law.
         left: Measured less estimated logarithm of the time of each, by the machine's law after the figures.
     """
+    machine = shares @ before @ shares.T
     own = variance * (_covariance(places, places) + REPEATED * np.eye(len(left)))
-    inverse = np.asarray(np.linalg.inv(own + shares @ before @ shares.T), np.float64)
+    own = own + machine * kinds_shared(places, places)
+    inverse = np.asarray(np.linalg.inv(own + COMMON * machine), np.float64)
     weights = np.asarray(np.linalg.solve(own, left), np.float64)
     return OwnFigures(places, shares, before, variance, weights, inverse)
+
+
+def kinds_shared(left: Floats, right: Floats) -> Floats:
+    """Return the share of a machine's covariance that pairs of runs have by the kind of their networks."""
+    near = np.asarray([KINDS.get(name, 0.0) / scale for name, scale in SCALES.items()])
+    apart = (left[:, None] - right[None]) ** 2 @ near**2
+    return (1 - COMMON) * np.exp(-apart / 2)
 
 
 def _covariance(left: Floats, right: Floats) -> Floats:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from roofline.model._composition import beyond_counts
 from roofline.model._core import Floats
 from roofline.model._run_facts import Facts
 
 FEATURES = (
     "one", "depthwise", "grouped", "attention", "work", "int8", "w8a16", "activations_per_mac", "parameters_per_mac",
     "batch", "cores", "throughput", "class_peak", "class_bandwidth", "peak", "bandwidth", "on_chip", "unfed", "half",
-    "phone", "mobile_year",
+    "phone", "mobile_year", "products", "windows", "launches",
 )  # fmt: skip
 """What a coefficient can be multiplied with; `features` has the formulas."""
 
@@ -37,6 +38,7 @@ def features(facts: Facts, centre: Floats) -> dict[str, Floats]:
         centre: Median log peak and log bandwidth of each run's class; (runs, 2).
     """
     n = facts.numbers
+    products, windows, calls = beyond_counts(facts.layers, n).T
     peak, bandwidth, giga_macs = np.log(n["peak"]), np.log(n["bandwidth"]), n["macs"] / 1e9
     return {
         "one": np.ones(len(facts)),
@@ -61,4 +63,8 @@ def features(facts: Facts, centre: Floats) -> dict[str, Floats]:
         "half": n["half"],
         "phone": n["phone"],
         "mobile_year": np.where(facts.machine_class == "cpu_mobile", (n["year"] - YEAR) / 3, 0),
+        "products": products,
+        "windows": windows,
+        # A host launches each call of a graphics card; several runs in flight hide that.
+        "launches": calls * (facts.labels("family") == "gpu") * (1 - n["throughput"]),
     }

@@ -36,9 +36,9 @@ from roofline.model._law_estimates import (
     Estimates,
     deviation_among,
 )
-from roofline.model._law_figures import likeliest_deviation, with_figures
-from roofline.model._layer_law import SHARE, LayerLaw, machines_alone, time_of_layers
-from roofline.model._own_figures import own_figures
+from roofline.model._law_figures import Apart, likeliest_deviation, with_figures
+from roofline.model._layer_law import COVERED, SHARE, LayerLaw, machines_alone, time_of_layers
+from roofline.model._own_figures import kinds_shared, own_figures
 from roofline.model._run_facts import FAMILIES, Facts
 from roofline.model._run_features import FEATURES, features, of_batch
 from roofline.model._surface import Surface, places_of
@@ -252,11 +252,13 @@ class TimeLaw:
         part = facts.take(rows)
         log_time, shares = self._time_of_layers(part, means[rows])
         moved, shared = found.log_time.copy(), found.shares.copy()
-        moved[rows] += SHARE * (log_time - moved[rows])
-        shared[rows] += SHARE * (shares - shared[rows])
+        covered = self.layers.coverage(part)
+        share = SHARE * covered
+        moved[rows] += share * (log_time - moved[rows])
+        shared[rows] += share[:, None] * (shares - shared[rows])
         deviation, known = found.deviation.copy(), found.known.copy()
         own = self.layers.spread(part.own)
-        many, here = np.isfinite(own), known[rows] != BESIDE
+        many, here = np.isfinite(own), (known[rows] != BESIDE) & (covered >= COVERED)
         known[rows[here]] = np.where(many, MANY_LAYERED, FEW_LAYERED)[here]
         between = np.maximum(deviation[rows] ** 2 - spread[rows] ** 2, 0)
         deviation[rows] = np.where(many & here, np.sqrt(between + own**2), deviation[rows])
@@ -357,17 +359,18 @@ class TimeLaw:
         """
         prior = prior or Effect(np.zeros(4), self.unknown(facts).mean(0))
         base, terms = self.logarithms(facts), facts.terms
+        places = places_of(self.features(facts))
         # What stands beside the law of counts is left as it is for the machine before.
         measured = log_time
         before = self.estimate(facts, dict.fromkeys(facts.machine, prior)).log_time
         log_time = log_time - (before - forward(base + prior.mean, terms, self.power)[0])
         mean, covariance = likeliest_deviation(
-            base, terms, self.power, log_time, prior, self.row_deviation
-        )
+            base, terms, self.power, log_time, prior, Apart(kinds_shared(places, places), self.row_deviation)
+        )  # fmt: skip
         effect = replace(prior, mean=mean, covariance=covariance, figures=None)
         found = self.estimate(facts, dict.fromkeys(facts.machine, effect))
         figures = own_figures(
-            places_of(self.features(facts)), found.shares, prior.covariance,
+            places, found.shares, prior.covariance,
             (prior.spread or self.row_deviation) ** 2, measured - found.log_time,
         )  # fmt: skip
         given = frozenset(facts.setting)

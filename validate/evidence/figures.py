@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 from roofline.errors import OptionError
 from roofline.model._evidence_runs import machine_effect
 from roofline.model._law_estimates import Effect
+from roofline.model._network_facts import counts_of
 from roofline.model._run_facts import Facts
 from roofline.validate.evidence.by_graph import published_runtimes
 from roofline.validate.evidence.evidence import RunContext
 from roofline.validate.evidence.forms import Source, read_source
+from roofline.validate.evidence.rate_counts import counts_at, graph_of
 from roofline.validate.evidence.rates import (
     Rate,
     check_basis,
     facts_at,
     machine_of,
-    network_of,
     read_rates,
 )
 from roofline.validate.evidence.readers import evidence_of
@@ -86,5 +87,5 @@ def _figure(
 ) -> tuple[Facts, float]:
     """Return what the law is told of a rate, and the rate; where nothing is placed, its network is looked up."""
     check_basis(rate, machine)
-    placed = placed or RunContext(network_of(rate), machine)
-    return facts_at(rate, placed, runtime=rate.runtime or None), rate.fps
+    counts = counts_at(rate, graph_of(rate)) if placed is None else counts_of(placed.workload)
+    return facts_at(rate, counts, machine, runtime=rate.runtime or None), rate.fps

@@ -17,6 +17,7 @@ from roofline.model._layer_law import (
     EVERYTHING,
     LAYER_PARTS,
     LayerLaw,
+    kinds_of,
     machines_alone,
     time_of_layers,
 )
@@ -117,7 +118,9 @@ def fit_layers(evidence: Evidence, law: TimeLaw, rows: Rows, chosen: LayerShrink
             found[label] = runs.fit_addition(places, parts[places], deviation, weight[places])
             parts[places] += found[label]
     found[EVERYTHING] += [part.start for part in held]
-    return LayerLaw(found)
+    assert facts.layers is not None
+    kinds = kinds_of(facts.layers)
+    return LayerLaw(found, seen={label: kinds[places].sum(0) for label, places in own.items()})
 
 
 def places_where_parted(finer: Names, coarser: Names) -> dict[str, Rows]:

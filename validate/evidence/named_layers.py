@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 
@@ -25,6 +25,7 @@ from roofline.model._layer_groups import (
     group_layers,
 )
 from roofline.model._network_facts import MARKED, NetworkCounts
+from roofline.validate.evidence.encoders import ENCODERS, encoder_layers
 
 TABLE, NAMES = "network_layers.csv", "network_names.csv"
 
@@ -51,6 +52,7 @@ class TableNetwork:
     """A network of the table."""
 
     input_size: int
+    """Height in pixels; of an encoder of text its tokens."""
     macs: float
     parameters: float
     """Weights that multiply."""
@@ -75,7 +77,7 @@ def layers_of(
     aliases, known = _aliases(), networks()
     found = known.get(name) or known.get(aliases.get(name.lower(), ""))
     if found is None:
-        return None
+        return _encoder_like(aliases.get(name.lower(), name), macs)
     area = pixels / found.input_size**2
     if math.isnan(area):
         area = 1.0 if _is_alike(macs, found.macs, ALIKE_MACS) else macs / found.macs
@@ -83,6 +85,23 @@ def layers_of(
         parameters is None or _is_alike(parameters, found.parameters, ALIKE_PARAMETERS)
     )
     return (found.groups, found.activations * area) if same else None
+
+
+def _encoder_like(name: str, macs: float) -> tuple[Floats, float] | None:
+    """Return what `layers_of` does of an encoder of text, ``bert_base@124`` with 124 tokens; None for no such one."""
+    encoder, _, tokens = name.partition("@")
+    if encoder not in ENCODERS or not tokens.isdigit():
+        return None
+    found = named_encoder(encoder, int(tokens))
+    return (found.groups, found.activations) if _is_alike(macs, found.macs, ALIKE_MACS) else None
+
+
+@cache
+def named_encoder(name: str, tokens: int) -> TableNetwork:
+    """Return an encoder of text at so many tokens."""
+    shape = ENCODERS[name]
+    found = _count(tokens, list(encoder_layers(shape, tokens)))
+    return replace(found, parameters=found.parameters + shape.embedded)
 
 
 def _is_alike(left: float, right: float, within: float) -> bool:
@@ -105,9 +124,9 @@ def networks() -> Mapping[str, TableNetwork]:
     return {name: _count(size, layers) for name, (size, layers) in found.items()}
 
 
-def counts_of_named(network: TableNetwork, pixels: float) -> NetworkCounts:
-    """Return what the law is told of a network at an input of so many pixels."""
-    area = pixels / network.input_size**2
+def counts_of_named(network: TableNetwork, pixels: float | None = None) -> NetworkCounts:
+    """Return what the law is told of a network at an input of so many pixels, by default those of the table."""
+    area = 1.0 if pixels is None else pixels / network.input_size**2
     kinds, macs = network.groups[:, KIND], network.groups[:, MACS]
     share = {name: float(macs[np.isin(kinds, places)].sum()) for name, places in _MARKING.items()}
     marks = {name: float(share[name] >= least) for name, least in MARKED.items()}

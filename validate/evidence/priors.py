@@ -21,6 +21,9 @@ ONE_LEVEL = (
 )  # fmt: skip
 """Features of machines: a class has too few machines for a slope of its own."""
 
+MADE_OF = frozenset({"products", "windows"})
+"""Features of what networks are made of."""
+
 START = {"a": 0.7, "w": 0.0, "k": 0.3, "t": float(np.log(2e-4))}
 """Where the coefficients of everything start from; loosely held."""
 
@@ -39,11 +42,11 @@ class Options:
             "a": (
                 "depthwise", "grouped", "attention", "work", "int8", "w8a16", "activations_per_mac",
                 "parameters_per_mac", "batch", "cores", "throughput", "class_peak", "class_bandwidth",
-                "unfed", "half", "phone", "mobile_year",
+                "unfed", "half", "phone", "mobile_year", "products", "windows",
             ),
             "w": ("work", "parameters_per_mac"),
             "k": ("on_chip",),
-            "t": ("throughput", "peak", "phone"),
+            "t": ("throughput", "peak", "phone", "launches"),
         }
     )  # fmt: skip
     """The features each part has a slope over."""
@@ -53,12 +56,16 @@ class Options:
         }
     )  # fmt: skip
     """Prior standard deviation of the constants of each level."""
+    weights: float = 0.6
+    """Times that, of the constants of weights: all reach more alike a share of a bandwidth than of a peak."""
     slope: float = 0.3
     """Prior standard deviation of slopes."""
     class_slope: float = 0.1
     """The same of what a class adds to a slope: some classes have runs of few machines only."""
     peak_slope: float = 0.1
     """The same of a slope over the peak within a class."""
+    made_of: float = 0.15
+    """The same of slopes over what a network is made of beyond its counts, which not all runs tell of."""
     machine: float = 0.3
     """The same of a machine's deviation in each part."""
     way: float = 0.3
@@ -84,6 +91,16 @@ class Options:
     """How the surface beside the law is fitted, to all runs; None for none."""
     layers: LayerShrinkage | None = field(default_factory=LayerShrinkage)
     """How the law of layers beside it is fitted, to runs of networks whose layers are known; None for none."""
+
+    def constant(self, part: str, level: str) -> float:
+        """Return the prior standard deviation of what a level adds to a part."""
+        return self.level[level] * (self.weights if part == "w" else 1.0)
+
+    def slope_of(self, feature: str) -> float:
+        """Return the prior standard deviation of a slope over a feature."""
+        if feature in MADE_OF:
+            return self.made_of
+        return self.peak_slope if feature == "class_peak" else self.slope
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +142,10 @@ def prior(facts: Facts, options: Options) -> Prior:
             continue
         entries.append((Term(part, "one", "all", ""), START[part], options.level["all"]))
         for level, found in labels.items():
-            entries += [
-                (Term(part, "one", level, label), 0.0, options.level[level]) for label in found
-            ]
+            deviation = options.constant(part, level)
+            entries += [(Term(part, "one", level, label), 0.0, deviation) for label in found]
         for feature in options.slopes[part]:
-            deviation = options.peak_slope if feature == "class_peak" else options.slope
+            deviation = options.slope_of(feature)
             mean = options.on_chip if feature == "on_chip" else 0.0
             entries.append((Term(part, feature, "all", ""), mean, deviation))
             if feature not in ONE_LEVEL:
@@ -151,14 +167,19 @@ def unseen_priors(options: Options) -> tuple[tuple[str, tuple[int, ...], float],
     deviation.
     """
     parts = [place for place, part in enumerate(PARTS) if part not in options.without]
-    constants = tuple(FEATURES.index("one") * len(PARTS) + place for place in parts)
+    one = FEATURES.index("one") * len(PARTS)
     slopes = tuple(
         FEATURES.index(feature) * len(PARTS) + place
         for place in parts
         for feature in options.slopes[PARTS[place]]
         if feature not in ONE_LEVEL
     )
-    levels = [(level, constants, options.level[level]) for level in LEVELS if level != "all"]
+    levels = [
+        (level, (one + place,), options.constant(PARTS[place], level))
+        for level in LEVELS
+        if level != "all"
+        for place in parts
+    ]
     return (*levels, ("class", slopes, options.class_slope))
 
 

@@ -88,7 +88,18 @@ def published_runs(table: CsvTable, where: str, sha256: str) -> Evidence:
     if not table.rows:
         raise TableError(f"{where} has no runs", repair="Give one row per run")
     _each_once(table, where)
-    return _evidence(table, where, sha256)
+    kept = tuple(row for row in table.rows if not is_miscounted(row))
+    return _evidence(CsvTable(table.header, kept), where, sha256)
+
+
+MISCOUNTED = frozenset({("openvino", "bert-base-cased124"), ("openvino", "bert-base-cased[124]")})
+"""Source and network of runs whose counts are not those of what ran: later tables of the source run BERT base 2.8 to
+3.8 times as fast on the same seven machines, and BERT large as fast: more tokens were run than the name says."""
+
+
+def is_miscounted(row: Mapping[str, str]) -> bool:
+    """Return whether the counts that a row states are known to be another network's."""
+    return (row.get("source", ""), row["network"]) in MISCOUNTED
 
 
 RUN = (

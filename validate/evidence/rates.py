@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import roofline
 from roofline.errors import DatatypeError, OptionError, RooflineError, TableError, did_you_mean
-from roofline.model._network_facts import class_of, facts_of
+from roofline.model._network_facts import NetworkCounts, class_of, facts_of_counts
 from roofline.model._request import at_precision
 from roofline.model._run_facts import Facts
 from roofline.model._units import choose_unit
@@ -23,7 +23,6 @@ from roofline.spec.matching import find_match
 from roofline.surfaces import MODEL
 from roofline.tables import with_columns
 from roofline.validate.evidence.cells import number_of
-from roofline.validate.evidence.evidence import RunContext
 from roofline.validate.evidence.published import is_in_flight
 from roofline.workloads import decoders
 
@@ -95,6 +94,8 @@ class Rate:
     """Empty where none is named."""
     in_flight: bool
     """Whether several batches are under way at a time, so that the rate says nothing of a latency."""
+    input_size: str = ""
+    """Empty where none is stated."""
 
 
 def read_rates(table: CsvTable, where: str) -> tuple[Rate, ...]:
@@ -156,7 +157,7 @@ def _rate(row: dict[str, str], where: str) -> Rate:
         raise TableError(f"{where}: {error.message}", repair=error.repair) from None
     return Rate(
         where, row["machine"].strip(), row["network"].strip(), datatype, int(batch), fps,
-        runtime_called(row.get("runtime", "").strip()), several or in_flight,
+        runtime_called(row.get("runtime", "").strip()), several or in_flight, row.get("input_size", "").strip(),
     )  # fmt: skip
 
 
@@ -261,18 +262,20 @@ def _count(model: str | Path, datatype: str) -> Workload:
     return at_precision(roofline.load(model), datatype)
 
 
-def facts_at(rate: Rate, placed: RunContext, *, runtime: str | None) -> Facts:
+def facts_at(
+    rate: Rate, counts: NetworkCounts, machine: Platform, *, runtime: str | None
+) -> Facts:
     """Return the facts of a rate's run.
 
     Args:
         rate: The row.
-        placed: Its network and machine.
+        counts: Those of its network.
+        machine: Its machine.
         runtime: What it ran on; by default the usual one of the machine's class.
 
     Raises:
         TableError: The machine has no unit for the datatype, or the rate is far above what its peak allows.
     """
-    machine = placed.platform
     maker = other_maker(rate.runtime, machine)
     if maker is not None:
         raise TableError(
@@ -289,8 +292,8 @@ def facts_at(rate: Rate, placed: RunContext, *, runtime: str | None) -> Facts:
         raise TableError(f"{rate.where}: runtime: {error.message}", repair=error.repair) from None
     # Where no published run has several batches under way, as on chips that stream, what more of them add is unknown.
     in_flight = rate.in_flight and (run is None or run.usage.throughput)
-    facts = facts_of(
-        placed.workload, machine, machine_class=run.machine_class if run else class_of(machine) or machine.kind,
+    facts = facts_of_counts(
+        counts, machine, machine_class=run.machine_class if run else class_of(machine) or machine.kind,
         runtime=run.runtime if run else rate.runtime, datatype=rate.datatype, unit=unit, batch=rate.batch,
         cores=run.cores if run else 1.0, in_flight=in_flight,
     )  # fmt: skip

@@ -24,7 +24,8 @@ from roofline.validate.evidence.cells import optional_number
 from roofline.validate.evidence.evidence import Evidence, RunContext, names
 from roofline.validate.evidence.forms import Form, Source, read_source
 from roofline.validate.evidence.published import published_runs
-from roofline.validate.evidence.rates import facts_at, machine_of, network_of, read_rates
+from roofline.validate.evidence.rate_counts import counts_at, graph_of
+from roofline.validate.evidence.rates import facts_at, machine_of, read_rates
 from roofline.validate.records.files import import_csv, import_json
 from roofline.validate.records.record import Measurement, Reported, Status
 from roofline.validate.records.request import RunRequest
@@ -81,14 +82,18 @@ def evidence_of_rates(
             rate that cannot be.
     """
     rates = read_rates(source.table, str(source.path))
-    placed = tuple(
-        RunContext(network_of(rate, networks), machine_of(rate, machines)) for rate in rates
-    )
+    graphs = [graph_of(rate, networks) for rate in rates]
+    platforms = [machine_of(rate, machines) for rate in rates]
     known = published_runtimes()
     facts = join_facts(
         [
-            facts_at(rate, where, runtime=rate.runtime if rate.runtime in known else None)
-            for rate, where in zip(rates, placed, strict=True)
+            facts_at(
+                rate,
+                counts_at(rate, graph),
+                machine,
+                runtime=rate.runtime if rate.runtime in known else None,
+            )
+            for rate, graph, machine in zip(rates, graphs, platforms, strict=True)
         ]
     )
     named = names([rate.network for rate in rates])
@@ -96,11 +101,16 @@ def evidence_of_rates(
         facts, named, named, facts.machine, names([rate.runtime for rate in rates]),
         np.asarray([rate.fps for rate in rates], np.float64), source.sha256,
         tuple(
-            {**row, "key": where.platform.key, "datatype": rate.datatype, "batch": str(rate.batch),
+            {**row, "key": machine.key, "datatype": rate.datatype, "batch": str(rate.batch),
              "fps": repr(rate.fps)}
-            for row, rate, where in zip(source.table.rows, rates, placed, strict=True)
+            for row, rate, machine in zip(source.table.rows, rates, platforms, strict=True)
         ),
-        placed,
+        # Models that need graphs have nothing to say of networks whose layers alone are known.
+        tuple(
+            RunContext(graph, machine)
+            for graph, machine in zip(graphs, platforms, strict=True)
+            if graph is not None
+        ) if None not in graphs else (),
     )  # fmt: skip
 
 

@@ -9,20 +9,18 @@ they say what tables do not: how another runtime, another batch or another machi
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from roofline.errors import TableError
-from roofline.model._network_facts import NetworkCounts, class_of, counts_of, facts_of_counts
+from roofline.model._network_facts import class_of, counts_of, facts_of_counts
 from roofline.model._run_facts import Facts, join_facts
 from roofline.model._units import choose_unit
 from roofline.reading import decode, read_bytes, read_csv
 from roofline.validate.evidence.evidence import Evidence, names
-from roofline.validate.evidence.named_layers import counts_of_named, networks
-from roofline.validate.evidence.published import pixels_of
+from roofline.validate.evidence.rate_counts import named_counts
 from roofline.validate.evidence.rates import Rate, machine_of, network_of, read_rates
 
 RUNS = Path(__file__).with_name("reported_runs.csv")
@@ -92,24 +90,9 @@ def _facts_of(rate: Rate, row: Mapping[str, str]) -> Facts | None:
     machine_class = class_of(machine)
     if machine_class is None:
         return None
-    size = row.get("input_size")
-    counts = counts_of(network_of(rate)) if size is None else _count_named(rate, size)
+    counts = named_counts(rate) if "input_size" in row else counts_of(network_of(rate))
     return facts_of_counts(
         counts, machine, machine_class=machine_class, runtime=rate.runtime, datatype=rate.datatype,
         unit=choose_unit(machine, rate.datatype)[0], batch=rate.batch, cores=_CORES.get(machine_class, 1.0),
         in_flight=rate.in_flight,
     )  # fmt: skip
-
-
-def _count_named(rate: Rate, size: str) -> NetworkCounts:
-    """Return the counts of a network of `named_layers` at an input size."""
-    found = networks().get(rate.network)
-    if found is None:
-        raise TableError(
-            f"{rate.where}: the layers of network {rate.network!r} are not known",
-            repair="Trace them: benchmarks/network_layers.py",
-        )
-    pixels = pixels_of(size)
-    if math.isnan(pixels):
-        raise TableError(f"{rate.where}: input_size is {size!r}", repair="Write 640 or 640x480")
-    return counts_of_named(found, pixels)

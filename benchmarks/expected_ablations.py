@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 
 from roofline.model._core import Floats
-from roofline.validate.evidence.evidence import Evidence, Rows
+from roofline.validate.evidence.evidence import Evidence, Rows, combine
 from roofline.validate.evidence.fit import Fitting
 from roofline.validate.evidence.leaving import GROUPS, group_of
-from roofline.validate.evidence.priors import Options
+from roofline.validate.evidence.priors import MADE_OF, Options
 from roofline.validate.evidence.published import read_published
+from roofline.validate.evidence.reported import read_reported
 from roofline.validate.evidence.summaries import add_part
 from roofline.validate.evidence.surface import Shrinkage
 
@@ -54,6 +55,7 @@ def variants(shipped: Options) -> dict[str, Options]:
         "no memory term": replace(shipped, without=frozenset({"w", "k"})),
         "no activations": replace(shipped, without=frozenset({"k"})),
         "nothing of the make": replace(shipped, slopes=without(MADE)),
+        "nothing of what networks are made of": replace(shipped, slopes=without(MADE_OF | {"launches"})),
         "no slopes": replace(shipped, slopes=without(None)),
         "no hierarchy": replace(shipped, level={**dict.fromkeys(shipped.level, 1e-3), "all": 3.0}),
         "classes free": replace(shipped, class_slope=1.0),
@@ -79,6 +81,8 @@ def settings(shipped: Options) -> dict[str, Options]:
         "slopes held at 0.5": replace(shipped, slope=0.5),
         "slopes of a class held at 0.05": replace(shipped, class_slope=0.05),
         "slopes of a class held at 0.2": replace(shipped, class_slope=0.2),
+        "what networks are made of held at 0.3": replace(shipped, made_of=0.3),
+        "weights held as loosely": replace(shipped, weights=1.0),
         "machines held at 0.2": replace(shipped, machine=0.2),
         "machines held at 0.5": replace(shipped, machine=0.5),
         "runtimes held at 0.4": levels(runtime=0.4),
@@ -103,7 +107,7 @@ TABLES = {"ablations": variants, "settings": settings}
 
 @cache
 def _evidence(path: Path) -> Evidence:
-    return read_published(path)
+    return combine(read_published(path), read_reported())
 
 
 LEFT_TOGETHER = 6
@@ -121,12 +125,12 @@ def misses(path: Path, kind: str, name: str) -> Floats:
     """Return how far each run is from a variant's law without its silicon, in logarithms."""
     evidence = _evidence(path)
     fitting = Fitting(evidence, TABLES[kind](Options())[name])
-    fitting.fit()
+    fitting.fit(layers=False)
     off = np.full(len(evidence), np.nan)
     group = dealt(evidence, LEFT_TOGETHER)
     for place in range(LEFT_TOGETHER):
         out = np.unique(evidence.silicon[group == place].astype(str)).astype(object)
-        law = fitting.fit(out, evidence.silicon)
+        law = fitting.fit(out, evidence.silicon, layers=False)
         rows = np.flatnonzero(group == place)
         found = law.estimate(evidence.facts.take(rows))
         off[rows] = np.abs(found.log_time - evidence.log_time[rows])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from statistics import NormalDist
 
 import pytest
 
@@ -10,6 +12,8 @@ import roofline as rl
 from roofline.cost import Cost
 from roofline.errors import OptionError
 from roofline.layer import Layer
+from roofline.model._capping import cap_throughput
+from roofline.model._quantiles import EIGHT_OF_TEN
 from roofline.model._request import ByWidths, Choices, predictions_at
 from roofline.model.deployment import deployment
 from roofline.model.expected import estimate, estimates, within
@@ -72,8 +76,8 @@ def test_a_capped_estimate_says_so() -> None:
     assert most is not None
     above = replace(found, fps=4 * most, interval_fps=(most, 9 * most))
     capped = within(bound, above)
-    assert capped.interval_fps == pytest.approx((most / 4, most))
-    assert capped.fps == pytest.approx(most)
+    low, high = capped.interval_fps
+    assert most / 9 < low < capped.fps < high < most
     assert "capped by the bound" in capped.rests_on
     below = replace(
         found,
@@ -99,10 +103,29 @@ def test_an_estimate_may_exceed_a_bound_as_far_as_its_note_says() -> None:
     top = 1.5 * bound.throughput_fps
     above = replace(found, fps=top, interval_fps=(top / 2, 9 * top))
     kept = within(bound, above, most)
-    assert kept.fps == pytest.approx(top)
-    assert kept.interval_fps[1] == pytest.approx(most * bound.throughput_fps)
+    assert bound.throughput_fps < kept.fps < top
+    assert kept.fps < kept.interval_fps[1] < most * bound.throughput_fps
     assert f"interval capped by {most:.2g} times the bound" in kept.rests_on
-    assert within(bound, above).fps == pytest.approx(bound.throughput_fps)
+    assert within(bound, above).fps < bound.throughput_fps
+
+
+def test_what_lies_below_a_bound_says_what_to_expect() -> None:
+    # Half of a distribution whose middle is at the bound lies below it; a quarter of all is below its new middle.
+    fps, low, high = cap_throughput(
+        100.0, 100.0, 100 / math.exp(EIGHT_OF_TEN), 100 * math.exp(EIGHT_OF_TEN)
+    )
+    normal = NormalDist()
+    for found, share in ((fps, 0.25), (low, 0.05), (high, 0.45)):
+        assert float(found) == pytest.approx(100 * math.exp(normal.inv_cdf(share)), rel=1e-4)
+    far = cap_throughput(1e6, 100.0, 50.0, 200.0)
+    assert [float(each) for each in far] == [100.0, 50.0, 200.0]
+    assert [float(each) for each in cap_throughput(math.nan, 100.0, 50.0, 200.0)] == [
+        100.0,
+        50.0,
+        200.0,
+    ]
+    # However far above a bound an estimate was, it is below.
+    assert 90 < float(cap_throughput(100.0, 1e6, 5e5, 2e6)[0]) < 100
 
 
 def test_a_machine_of_the_evidence_runs_its_own_runtime() -> None:
@@ -136,6 +159,40 @@ def test_a_new_machine_has_a_runtime_of_its_maker(machine: str, runtime: str) ->
     found = deployment(rl.platform(machine))
     assert found is not None
     assert found.runtime == runtime
+
+
+@pytest.mark.parametrize(
+    ("machine", "runtime"),
+    [("rtx-4090", "openvino"), ("hailo-8", "openvino"), ("mi300x", "openvino")],
+)
+def test_a_runtime_is_refused_on_what_it_cannot_run_on(machine: str, runtime: str) -> None:
+    with pytest.raises(OptionError, match=f"{runtime} is of Intel's machines, and {machine}"):
+        deployment(rl.platform(machine), runtime)
+
+
+@pytest.mark.parametrize("machine", ["graviton4", "apple-m4-cpu"])
+def test_other_instructions_than_the_runs_are_no_basis_for_their_runtimes(machine: str) -> None:
+    found = deployment(rl.platform(machine))
+    assert found is not None
+    assert found.runtime == "any"
+
+
+@pytest.mark.parametrize(
+    ("weaker", "stronger"),
+    [("orin-nx:15w", "orin-nx:25w"), ("orin-nx-8gb", "orin-nx"), ("jetson-nano:5w", "jetson-nano:10w"),
+     ("orin-nano:7w", "orin-nano:super")],
+)  # fmt: skip
+@pytest.mark.parametrize("network", ["resnet50", "mobilenet_v2", "vit_b16"])
+def test_a_machine_with_less_of_everything_is_not_faster(
+    weaker: str, stronger: str, network: str
+) -> None:
+    workload = rl.load(network).under(precision="fp16")
+    less, more = (
+        estimate(workload, rl.platform(key), datatype="fp16") for key in (weaker, stronger)
+    )
+    assert less is not None
+    assert more is not None
+    assert less.fps <= more.fps
 
 
 @pytest.mark.parametrize("machine", ["memryx-mx3-m2", "groq-lpu", "mi300x"])

@@ -105,7 +105,7 @@ def estimates(
     (runs,) = runs_of(
         [asked], np.asarray(batches, np.float64), None if effect is None else {platform.key: effect}, known,
     )  # fmt: skip
-    rests_on = f"{_figures(asked, effect, known)}{_rests_on(asked, known)}"
+    rests_on = _figures(asked, effect, known, _rests_on(asked, known))
     alone, ends = runs.latency_s, runs.interval_latency_s
     return tuple(
         Estimate(
@@ -121,31 +121,31 @@ def estimates(
     )  # fmt: skip
 
 
-def _figures(asked: NetworkRun, effect: Effect | None, known: Parameters) -> str:
-    """Return that an estimate rests on figures of its machine, and of which; empty where they say nothing of it."""
+def _figures(asked: NetworkRun, effect: Effect | None, known: Parameters, runs: str) -> str:
+    """Return what an estimate rests on: figures of its machine, and of which, on published runs."""
     if effect is None or effect.figures is None:
-        return ""
+        return runs
     (setting,) = asked.facts(in_flight=False).setting
     before = known.law.effects.get(asked.platform.key)
     if setting in effect.figures.settings:
-        return "figures of this machine, on "
-    if before is not None and setting in before.settings:
-        return ""
+        return f"figures of this machine, on {runs}"
     others = ", ".join(sorted(effect.figures.settings))
-    return f"figures of this machine with other runtimes or datatypes ({others}), on "
+    if before is not None and setting in before.settings:
+        return f"{runs}, which figures with other runtimes or datatypes ({others}) do not move"
+    return f"figures of this machine with other runtimes or datatypes ({others}), on {runs}"
 
 
 def _rests_on(asked: NetworkRun, known: Parameters) -> str:
     """Return what was published that an estimate rests on."""
-    key, runtime, name = (
-        asked.platform.key, asked.deployment.runtime, asked.deployment.machine_class
-    )  # fmt: skip
-    before, usage = known.machines.get(key), known.usage[name].get(runtime)
-    if before is None or runtime not in before.speeds:
+    run = asked.deployment
+    runtime, name, key = run.runtime, run.machine_class, run.runs_of
+    before, usage = known.machines.get(key or ""), known.usage[name].get(runtime)
+    it = "this machine" if key == asked.platform.key else f"{key}, a like machine,"
+    if key is None or before is None or runtime not in before.speeds:
         if usage is None:
             return f"runs of {name} machines with other runtimes"
         others = f"runs of {plural(usage.machines, f'{name} machine')} with {runtime}"
-        return others if before is None else f"{others} and of this machine with other runtimes"
+        return others if before is None else f"{others} and of {it} with other runtimes"
     (setting,) = asked.facts(in_flight=False).setting
     layered = (
         known.law.layers.knows(key, runtime) and groups_of_workload(asked.workload) is not None
@@ -153,7 +153,7 @@ def _rests_on(asked: NetworkRun, known: Parameters) -> str:
     way = "" if setting in known.law.effects[key].settings else " at other datatypes"
     detail = ", by the network's layers" if layered else ""
     runs = plural(before.runs[runtime], "run")
-    return f"{runs} of this machine{way}{detail}"
+    return f"{runs} of {it}{way}{detail}"
 
 
 def _is_alike(workload: Workload) -> bool:
@@ -197,8 +197,8 @@ def _room(case: Case) -> float:
 def within(bound: Prediction, found: Estimate, beyond: float = 1.0) -> Estimate:
     """Return an estimate that a bound has capped, where the bound holds.
 
-    What lies above the bound moves to it; the low end keeps its distance, since runs fall short of a bound as of an
-    estimate.
+    No run is above a bound that holds: what of the expected distribution lies below it says what to expect, so that an
+    estimate is below its bound and never at it.
 
     Args:
         bound: The bound.
@@ -210,14 +210,21 @@ def within(bound: Prediction, found: Estimate, beyond: float = 1.0) -> Estimate:
         return found
     most, least = most * beyond, least / beyond
     by = "the bound" if beyond == 1 else f"{beyond:.2g} times the bound"
-    low, high = found.interval_fps
-    if high > most:
-        less = cap_throughput(most, found.fps, low, high)
-        slower = less[0] < found.fps
-        found = replace(
-            found, fps=float(less[0]), interval_fps=(float(less[1]), float(less[2])),
-            rests_on=found.rests_on + (f", capped by {by}" if slower else f", interval capped by {by}"),
-        )  # fmt: skip
+    high = found.interval_fps[1]
+    fps, low, less = cap_throughput(most, found.fps, *found.interval_fps)
+    told = (
+        f", capped by {by}"
+        if found.fps > most
+        else f", interval capped by {by}"
+        if high > most
+        else ""
+    )
+    found = replace(
+        found,
+        fps=float(fps),
+        interval_fps=(float(low), float(less)),
+        rests_on=found.rests_on + told,
+    )
     if found.latency_s is not None and found.interval_latency_s is not None:
         more = raise_latency(least, found.latency_s, *found.interval_latency_s)
         found = replace(

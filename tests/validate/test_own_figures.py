@@ -8,31 +8,36 @@ import numpy as np
 import pytest
 
 import roofline as rl
-from roofline.model._own_figures import REPEATED, own_figures
+from roofline.model._own_figures import COMMON, REPEATED, own_figures
 from roofline.model._surface import SCALES
 from roofline.model.expected import estimate, estimates
 from roofline.spec import platform
 from roofline.validate.evidence.figures import read_effects
 
-PLACES = np.zeros((3, len(SCALES)))
-PLACES[1:, 0] = 0.3, 9.0
-SHARES = np.tile([0.6, 0.1, 0.1, 0.2], (3, 1))
+PLACES = np.zeros((4, len(SCALES)))
+PLACES[1:3, 0] = 0.3, 9.0
+PLACES[3, list(SCALES).index("attention")] = SCALES["attention"]
+SHARES = np.tile([0.6, 0.1, 0.1, 0.2], (4, 1))
 BEFORE = np.diag([0.09, 0.09, 0.09, 0.09])
+MACHINE = float(SHARES[0] @ BEFORE @ SHARES[0])
+KIND = (1 - COMMON) * MACHINE
 
 
 def test_a_run_inherits_its_own_figure_and_like_runs_a_part_of_it() -> None:
     left = np.asarray([0.5])
     found = own_figures(PLACES[:1], SHARES[:1], BEFORE, 0.04, left)
     inherited, known = found.at(PLACES, SHARES)
-    assert inherited[0] == pytest.approx((1 - REPEATED) * 0.5)
+    assert inherited[0] == pytest.approx((1 - REPEATED * 0.04 / (0.04 + KIND)) * 0.5)
     assert 0.2 < inherited[1] < inherited[0]
-    assert abs(inherited[2]) < 1e-6
-    assert known[0] > known[1] > known[2] > 0
+    # A network unlike it but of its kind has the part of the kind, and one with attention less.
+    assert inherited[2] == pytest.approx(KIND / (0.04 + KIND) * 0.5)
+    assert 0 < inherited[3] < 0.5 * inherited[2]
+    assert known[0] > known[1] > known[2] > known[3] > 0
 
 
 def test_a_repetition_is_all_that_is_unsure_of_a_run_that_was_measured() -> None:
     """The closed form of one figure: prior variance v and noise n leave v - (v - n)^2 / v for the same run."""
-    whole = float(SHARES[0] @ BEFORE @ SHARES[0]) + 0.04
+    whole = MACHINE + 0.04
     found = own_figures(PLACES[:1], SHARES[:1], BEFORE, 0.04, np.asarray([0.0]))
     noise = REPEATED * 0.04
     _, known = found.at(PLACES[:1], SHARES[:1])

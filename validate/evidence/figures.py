@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from roofline.errors import OptionError
 from roofline.model._evidence_runs import machine_effect
+from roofline.model._expected_data import shipped_parameters
 from roofline.model._law_estimates import Effect
 from roofline.model._network_facts import counts_of
 from roofline.model._run_facts import Facts
+from roofline.model.deployment import find_kin
 from roofline.validate.evidence.by_graph import published_runtimes
 from roofline.validate.evidence.evidence import RunContext
 from roofline.validate.evidence.forms import Source, read_source
@@ -54,14 +56,18 @@ def read_effects(path: Path, platforms: Sequence[Platform]) -> dict[str, Effect]
 
 
 def _effects(
-    found: Mapping[str, Sequence[tuple[Facts, float]]], path: Path, keys: Iterable[str]
+    found: Mapping[str, Sequence[tuple[Facts, float]]], path: Path, keys: Mapping[str, Platform]
 ) -> dict[str, Effect]:
     if not found:
         raise OptionError(
             f"{path} has no figure of {', '.join(keys)}",
             repair="Name the machine in the column machine by its key",
         )
-    return {key: machine_effect(figures) for key, figures in found.items()}
+    known = shipped_parameters()
+    return {
+        key: machine_effect(figures, known, find_kin(keys[key], known))
+        for key, figures in found.items()
+    }
 
 
 def _read_records(source: Source, platforms: Sequence[Platform]) -> dict[str, Effect]:

@@ -21,6 +21,7 @@ from roofline.reading import CsvTable, decode, read_bytes, read_csv
 from roofline.spec import Platform, find_alias, platform
 from roofline.tables import with_columns
 from roofline.validate.evidence.cells import Cells, optional_number
+from roofline.validate.evidence.corrections import is_miscounted, scale_peaks
 from roofline.validate.evidence.evidence import Evidence, Mask, names
 from roofline.validate.evidence.named_layers import layers_of
 
@@ -90,16 +91,6 @@ def published_runs(table: CsvTable, where: str, sha256: str) -> Evidence:
     _each_once(table, where)
     kept = tuple(row for row in table.rows if not is_miscounted(row))
     return _evidence(CsvTable(table.header, kept), where, sha256)
-
-
-MISCOUNTED = frozenset({("openvino", "bert-base-cased124"), ("openvino", "bert-base-cased[124]")})
-"""Source and network of runs whose counts are not those of what ran: later tables of the source run BERT base 2.8 to
-3.8 times as fast on the same seven machines, and BERT large as fast: more tokens were run than the name says."""
-
-
-def is_miscounted(row: Mapping[str, str]) -> bool:
-    """Return whether the counts that a row states are known to be another network's."""
-    return (row.get("source", ""), row["network"]) in MISCOUNTED
 
 
 RUN = (
@@ -376,11 +367,14 @@ def _add_machine_columns(
 ) -> dict[str, list[float]]:
     """Return the columns with what the platform files of the machines add: make, share of the peak, weights held."""
     rows, found = cells.rows, dict(columns)
-    made = [origin_of(row, _platform(name)) for row, name in zip(rows, machines, strict=True)]
+    files = [_platform(name) for name in machines]
+    made = [origin_of(row, file) for row, file in zip(rows, files, strict=True)]
     found |= {name: [entry[name] for entry in made] for name in ("half", "phone", "year")}
     found["peak"] = [
-        share_peak(row, peak, _platform(name))
-        for row, peak, name in zip(rows, found["peak"], machines, strict=True)
+        share_peak(row, peak, file)
+        for row, peak, file in zip(
+            rows, scale_peaks(rows, files, found["peak"]), files, strict=True
+        )
     ]
     found["held"] = [
         held if row.get("held_bytes") else _weights_on_chip(machine, attention)

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from roofline.errors import DatatypeError
 from roofline.model._units import choose_unit
 
 if TYPE_CHECKING:
@@ -31,26 +30,38 @@ def scale_peaks(
     """Return the peaks of runs, those of processors of boards as their platform files have them.
 
     A table states the peak of the cores that a run had. What their instructions do in a cycle stands in the file, with
-    which estimates are made; so the peaks of a machine at a datatype are scaled until the highest is the file's.
+    which estimates are made: how many times that of single precision a datatype has is the file's, and the peak of all
+    cores in single precision where a run had several.
 
     Args:
         rows: The rows of a table.
         machines: The platform of each; None where there is no file.
         peaks: The peak that each states, in OP/s.
     """
-    places: dict[tuple[str, str], list[int]] = defaultdict(list)
+    places: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    known = {}
     for place, (row, machine) in enumerate(zip(rows, machines, strict=True)):
         if machine is not None and row["machine_class"] == OF_CORES:
-            places[machine.key, row["datatype"]].append(place)
+            known[machine.key] = machine
+            places[machine.key][row["datatype"]].append(place)
     found = list(peaks)
-    for (_, datatype), own in places.items():
-        machine = machines[own[0]]
-        assert machine is not None
-        try:
-            unit, _ = choose_unit(machine, datatype)
-        except DatatypeError:
+    for key, by_datatype in places.items():
+        single = by_datatype.get("fp32")
+        if single is None:
             continue
-        scale = machine.peak(unit) / max(peaks[place] for place in own)
-        for place in own:
-            found[place] = peaks[place] * scale
+        whole = max(peaks[place] for place in single)
+        several = any(float(rows[place].get("cores") or 1) > 1 for place in single)
+        cores = known[key].peak("fp32") / whole if several else 1.0
+        for datatype, own in by_datatype.items():
+            times = (
+                _times_single(known[key], datatype) * whole / max(peaks[place] for place in own)
+            )
+            for place in own:
+                found[place] = peaks[place] * cores * times
     return found
+
+
+def _times_single(machine: Platform, datatype: str) -> float:
+    """Return how many times its peak in single precision a machine has at a datatype."""
+    unit, _ = choose_unit(machine, datatype)
+    return machine.peak(unit) / machine.peak("fp32")

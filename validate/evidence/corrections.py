@@ -6,8 +6,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from roofline.model._units import choose_unit
-
 if TYPE_CHECKING:
     from roofline.spec import Platform
 
@@ -27,41 +25,30 @@ def is_miscounted(row: Mapping[str, str]) -> bool:
 def scale_peaks(
     rows: Sequence[Mapping[str, str]], machines: Sequence[Platform | None], peaks: Sequence[float]
 ) -> list[float]:
-    """Return the peaks of runs, those of processors of boards as their platform files have them.
+    """Return the peaks of runs, those of processors of boards at the clocks and cores that their platform files have.
 
-    A table states the peak of the cores that a run had. What their instructions do in a cycle stands in the file, with
-    which estimates are made: how many times that of single precision a datatype has is the file's, and the peak of all
-    cores in single precision where a run had several.
+    A table states the peak of the cores that a run had, and the file that of all. Where a machine has runs on several
+    cores, its peaks are scaled until the highest in single precision is the file's.
 
     Args:
         rows: The rows of a table.
         machines: The platform of each; None where there is no file.
         peaks: The peak that each states, in OP/s.
     """
-    places: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-    known = {}
+    places: dict[str, list[int]] = defaultdict(list)
+    known: dict[str, Platform] = {}
     for place, (row, machine) in enumerate(zip(rows, machines, strict=True)):
         if machine is not None and row["machine_class"] == OF_CORES:
             known[machine.key] = machine
-            places[machine.key][row["datatype"]].append(place)
+            places[machine.key].append(place)
     found = list(peaks)
-    for key, by_datatype in places.items():
-        single = by_datatype.get("fp32")
-        if single is None:
-            continue
-        whole = max(peaks[place] for place in single)
-        several = any(float(rows[place].get("cores") or 1) > 1 for place in single)
-        cores = known[key].peak("fp32") / whole if several else 1.0
-        for datatype, own in by_datatype.items():
-            times = (
-                _times_single(known[key], datatype) * whole / max(peaks[place] for place in own)
-            )
-            for place in own:
-                found[place] = peaks[place] * cores * times
+    for key, own in places.items():
+        whole = [
+            peaks[place]
+            for place in own
+            if rows[place]["datatype"] == "fp32" and float(rows[place].get("cores") or 1) > 1
+        ]
+        scale = known[key].peak("fp32") / max(whole) if whole else 1.0
+        for place in own:
+            found[place] = peaks[place] * scale
     return found
-
-
-def _times_single(machine: Platform, datatype: str) -> float:
-    """Return how many times its peak in single precision a machine has at a datatype."""
-    unit, _ = choose_unit(machine, datatype)
-    return machine.peak(unit) / machine.peak("fp32")

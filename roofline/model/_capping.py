@@ -46,10 +46,15 @@ def raise_latency(
     least = np.asarray(least, np.float64)
     with np.errstate(divide="ignore"):
         most = np.where(least > 0, 1 / least, np.nan)
-    rate, low, high = cap_throughput(
-        most, 1 / np.asarray(latency), 1 / np.asarray(long), 1 / np.asarray(short)
-    )
-    return 1 / rate, 1 / high, 1 / low
+    whole = [np.asarray(value, np.float64) for value in (latency, short, long)]
+    rates = 1 / whole[0], 1 / whole[2], 1 / whole[1]
+    rate, low, high = cap_throughput(most, *rates)
+    # Inverting twice rounds: what the bound says nothing of is left as it is.
+    free = rate == rates[0]
+    found = [
+        np.where(free, *pair) for pair in zip(whole, (1 / rate, 1 / high, 1 / low), strict=True)
+    ]
+    return found[0], found[1], found[2]
 
 
 FARTHEST = 30.0

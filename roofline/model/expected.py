@@ -140,7 +140,7 @@ def _rests_on(asked: NetworkRun, known: Parameters) -> str:
     run = asked.deployment
     runtime, name, key = run.runtime, run.machine_class, run.runs_of
     before, usage = known.machines.get(key or ""), known.usage[name].get(runtime)
-    it = "this machine" if key == asked.platform.key else f"{key}, a like machine,"
+    it = "this machine" if key == asked.platform.key else f"{key}, a like machine"
     if key is None or before is None or runtime not in before.speeds:
         if usage is None:
             return f"runs of {name} machines with other runtimes"

@@ -27,7 +27,7 @@ from roofline.model._layer_groups import (
     joined_groups,
     no_layers,
 )
-from roofline.model._layer_law import LAYER_PARTS, time_of_layers
+from roofline.model._layer_law import LAYER_PARTS, LayerLaw, time_of_layers
 from roofline.model._network_layers import groups_of_workload, layer_counts
 from roofline.model._run_facts import join_facts
 from roofline.validate.evidence.fit import Fitting
@@ -230,7 +230,7 @@ def test_layers_say_nothing_of_a_machine_without_runs(table: Path) -> None:
     assert set(law.layers.parameters) == {"", "gpu_consumer/trt", "one/trt"}
     runs = evidence.facts.take(evidence.facts.machine == "two")
     told = law.estimate(runs)
-    assert told.log_time == pytest.approx(law.estimate(replace(runs, layers=None)).log_time)
+    assert told.log_time == pytest.approx(replace(law, layers=LayerLaw()).estimate(runs).log_time)
 
 
 def test_many_batches_at_once_are_what_each_is_alone(table: Path) -> None:
@@ -255,10 +255,10 @@ def test_few_runs_at_a_datatype_do_not_drown_in_many_at_another(ways: Path) -> N
     told = law.estimate(evidence.facts.take(few))
     assert set(told.known) == {FEW_LAYERED}
     assert abs(np.median(told.log_time - evidence.log_time[few])) < 0.1
-    by_counts = replace(evidence.facts.take(few), layers=None)
+    runs, by_counts = evidence.facts.take(few), replace(law, layers=LayerLaw())
     off, without = (
-        abs(np.median(each.estimate(by_counts).log_time - evidence.log_time[few]))
-        for each in (law, replace(law, ways={}))
+        abs(np.median(each.estimate(runs).log_time - evidence.log_time[few]))
+        for each in (by_counts, replace(by_counts, ways={}))
     )
     assert off < 0.7 * without
     assert law.ways["one/trt/int8"] > 0 > law.ways["two/trt/int8"]

@@ -277,8 +277,10 @@ def test_channels_are_rearranged_where_packed_kernels_meet_others():
     assert conversions(packed=frozenset({"Tanh"})) == 1
 
 
-@pytest.mark.parametrize(("channels", "count"), [(64, 1), (24, 3)])
-def test_a_pool_unpacks_channels_that_only_fill_up_a_vector(channels, count):
+@pytest.mark.parametrize(
+    ("channels", "lanes", "count"), [(64, 16, 1), (24, 16, 3), (24, 8, 1), (24, 1, 3)]
+)
+def test_a_pool_unpacks_channels_that_only_fill_up_a_vector(channels, lanes, count):
     pool = helper.make_node(
         "MaxPool", ["y"], ["z"], name="pool", kernel_shape=[3, 3], pads=[1] * 4
     )
@@ -286,7 +288,7 @@ def test_a_pool_unpacks_channels_that_only_fill_up_a_vector(channels, count):
         conv(), pool, conv("z", "out", "second"), shape=(1, channels, 28, 28), channels=channels
     )
     samples = {**profile().samples, "layout.convert": (Sample((64, 784), 0.5),)}
-    time = calibrated_time(net, profile(samples, packed=frozenset({"MaxPool"})))
+    time = calibrated_time(net, profile(samples, packed=frozenset({"MaxPool"}), lanes=lanes))
     assert time is not None
     # In at the front; out for the pool and in again behind it.
     assert sum(layer.kind == "layout.convert" for layer in time.layers) == count

@@ -32,7 +32,7 @@ from roofline.model.quantized_steps import (
     restoring_work,
 )
 from roofline.model.subnormal_steps import SUBNORMAL, subnormal_weights, subnormal_work
-from roofline.model.work import Work
+from roofline.model.work import WIDEST, Work
 from roofline.node import Tensor
 from roofline.ops import Kind
 from roofline.workload import Workload
@@ -373,8 +373,9 @@ def _stays(layer: Layer, kind: str, profile: Profile) -> bool:
 
 
 def _fills_vectors(layer: Layer, lanes: int) -> bool:
-    """Return whether the channels of all images that a layer reads fill whole vectors."""
+    """Return whether the channels of all images that a layer reads fill whole vectors: the widest, if none was found."""
+    width = lanes if lanes > 1 else WIDEST
     return all(
-        tensor.shape is not None and len(tensor.shape) == 4 and (tensor.shape[1] or 1) % lanes == 0
+        tensor.shape is not None and len(tensor.shape) == 4 and (tensor.shape[1] or 1) % width == 0
         for tensor in layer.inputs
     )

@@ -373,7 +373,7 @@ def _stays(layer: Layer, kind: str, profile: Profile) -> bool:
 
 
 def _fills_vectors(layer: Layer, lanes: int) -> bool:
-    """Return whether the channels of all images that a layer reads fill whole vectors: the widest, if none was found."""
+    """Return whether channels of all images that a layer reads fill whole vectors: the widest where none was found."""
     width = lanes if lanes > 1 else WIDEST
     return all(
         tensor.shape is not None and len(tensor.shape) == 4 and (tensor.shape[1] or 1) % width == 0

@@ -47,7 +47,7 @@ def works(layer: Layer) -> Work | None:
         at=tuple(max(float(value), 1.0) for value in shape.at),
         ops=float(layer.cost.ops),
         datatype="int8" if ".int8" in shape.kind else layer.datatype or "fp32",
-        bytes=layer.input_bytes + layer.output_bytes + layer.cache_bytes,
+        bytes=_passed_bytes(layer, shape),
         weight_bytes=weight_bytes,
         repeats=layer.repeats,
         channels=shape.channels,
@@ -55,6 +55,16 @@ def works(layer: Layer) -> Work | None:
         reread_bytes=round(again),
         held_bytes=held,
     )
+
+
+def _passed_bytes(layer: Layer, shape: WorkShape) -> int:
+    """Return the bytes of operands and results; of a cubic enlargement, of results read and written.
+
+    Each of its results reads sixteen values, however few or many there are.
+    """
+    if shape.kind == "move.Resize.cubic":
+        return 2 * layer.output_bytes
+    return layer.input_bytes + layer.output_bytes + layer.cache_bytes
 
 
 def _weight_bytes(layer: Layer, shape: WorkShape) -> int:

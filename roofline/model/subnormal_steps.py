@@ -43,7 +43,8 @@ def subnormal_work(
         shape = weight.shape
         if not shape or weight.name not in shares:
             continue
-        results = (shape[0] if len(shape) > 2 else shape[-1]) or 1
+        along = shape[:1] if len(shape) > 2 else shape[1:]
+        results = math.prod(size or 1 for size in along)
         slowed += shares[weight.name] * math.ceil(results / TOGETHER) * TOGETHER / results
     before = [makers[tensor.name].op_type for tensor in layer.inputs if tensor.name in makers]
     active = _ACTIVE if _CUTTING.intersection(before) else 1.0

@@ -13,7 +13,7 @@ from roofline.model.executed_steps import steps_of
 from roofline.model.machine_profile import Profile, Sample
 from roofline.model.network_time import calibrated_time, network_deviation, times_at
 
-COMMON, STREAMING, THREADS, KEPT = 0.09, 0.18, 0.13, 0.4
+COMMON, STREAMING, THREADS, KEPT = 0.09, 0.18, 0.1, 0.4
 
 
 def profile(*, threads: int = 1, spread: float = 1.0, kind: str = "elementwise.Relu") -> Profile:

@@ -27,7 +27,7 @@ _OWN = 0.4
 _STREAMING = 0.18
 """Deviation of the time of layers that pass over values, where all of a network is such: what they take depends on what
 runs before them, more than products do."""
-_THREADS = 0.13
+_THREADS = 0.1
 """Deviation that wall times on several threads add: that of the host's other programs."""
 _VIEW_DEVIATION = 0.3
 """Deviation of the logarithm of a view's seconds."""

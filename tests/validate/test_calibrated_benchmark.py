@@ -36,7 +36,7 @@ def record(bench):
 
 def test_a_record_that_was_kept_is_the_one_that_is_read(bench, record, tmp_path):
     path = tmp_path / "record.json"
-    path.write_text(bench.written(record))
+    path.write_text(bench.format_record(record))
     assert bench.read(path) == record
     assert record.measured_s("a") == 2.5e-3
     assert record.apart == pytest.approx([0.5])

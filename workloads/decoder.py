@@ -15,6 +15,8 @@ from roofline.errors import NetworkError, OptionError
 from roofline.number_format import plural
 from roofline.reading import MAX_INTEGER, quote
 from roofline.registry import Registry
+from roofline.workloads import _decoder_parts as parts
+from roofline.workloads._linear_attention import linear_attention, linear_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +78,21 @@ class Decoder:
     window: int = 0
     """Positions that a layer with a window sees, its own among them; 0 without windows."""
     full_every: int = 0
-    """Each so many-th layer sees everything although there is a window; 0 for none."""
+    """Each so many-th layer sees everything although others have windows or linear attention; 0 for none."""
+    linear_heads: int = 0
+    """Heads of values of a layer whose attention is linear: a state of fixed size for each; 0 without such layers."""
+    linear_key_heads: int = 0
+    """Of its queries and keys; several heads of values share one."""
+    linear_size: int = 0
+    """Of its heads."""
+    kernel: int = 0
+    """Positions that the convolution in front of linear attention sees."""
+    rotary: int = 0
+    """Dimensions of a head that are turned by its position; 0 for all."""
+    gated: bool = False
+    """Whether what attention gives is multiplied by a gate, as wide as the queries."""
+    shared_mlp: int = 0
+    """Inner width of a gated MLP beside the experts that every token passes, behind a gate of its own; 0 for none."""
     tied: bool = False
     """Whether the output projection is the table of embeddings."""
     qkv_bias: bool = False
@@ -132,6 +148,13 @@ class Decoder:
             raise SizesError(
                 "it needs an mlp or experts, one of the two", "Give {mlp}=N, or {experts}=N"
             )
+        linear = (self.linear_heads, self.linear_key_heads, self.linear_size, self.kernel)
+        if any(linear) and (not all(linear) or self.linear_heads % self.linear_key_heads):
+            raise SizesError(
+                f"linear attention of {plural(self.linear_heads, 'head')} of values, "
+                f"{plural(self.linear_key_heads, 'head')} of keys, size {self.linear_size} and kernel {self.kernel}",
+                "Give all four: {linear_heads}, a {linear_key_heads} that divides them, {linear_size} and {kernel}",
+            )
         if self.experts and not (0 < self.active <= self.experts and self.expert_mlp > 0):
             raise SizesError(
                 f"{self.active} of {plural(self.experts, 'expert')} of width {self.expert_mlp}",
@@ -144,53 +167,65 @@ class Decoder:
             return False
         return not (self.full_every and (layer + 1) % self.full_every == 0)
 
+    def is_linear(self, layer: int) -> bool:
+        """Return whether the attention of a layer, counted from 0, is linear."""
+        if not self.linear_heads:
+            return False
+        return not (self.full_every and (layer + 1) % self.full_every == 0)
+
     @property
     def parameters(self) -> int:
         """Parameters in closed form."""
         queries, keys = self.heads * self.head_size, self.kv_heads * self.head_size
-        attention = self.hidden * (2 * queries + 2 * keys)
+        attention = self.hidden * ((2 + self.gated) * queries + 2 * keys)
         attention += self.qkv_bias * (queries + 2 * keys) + self.output_bias * self.hidden
         attention += self.qk_norm * 2 * self.head_size + self.wide_norm * (queries + keys)
         attention += self.sinks * self.heads
         expert = 3 * self.hidden * self.expert_mlp
         expert += self.expert_bias * (2 * self.expert_mlp + self.hidden)
         router = self.experts * (self.hidden + self.expert_bias)
-        block = 3 * self.hidden * self.mlp + self.experts * expert + router
+        shared = (3 * self.shared_mlp + 1) * self.hidden if self.shared_mlp else 0
+        block = 3 * self.hidden * self.mlp + self.experts * expert + router + shared
         tables = (1 if self.tied else 2) * self.vocabulary * self.hidden
         norms = (4 if self.sandwich else 2) * self.hidden
-        return self.layers * (attention + block + norms) + self.hidden + tables
+        linear = sum(map(self.is_linear, range(self.layers)))
+        mixers = (self.layers - linear) * attention + linear * linear_parameters(self)
+        return mixers + self.layers * (block + norms) + self.hidden + tables
 
     def define(self, net: Builder) -> None:
         """Add the decoder's inputs, operators and outputs to a builder."""
         ids = net.sequence(["sequence_length"], name="input_ids", dtype=net.INT64)
         mask = net.sequence(["total_sequence_length"], name="attention_mask", dtype=net.INT64)
         # What every layer's attention takes: lengths with and without padding, and tables of angles.
-        shared = [*_lengths(net, mask), *_angles(net, self)]
+        shared = [*parts.lengths(net, mask), *parts.angles(net, self)]
         # A value's shape is its width; batch and position are the open dimensions in front.
-        table = _table(net, "embedding.weight", self.vocabulary, self.hidden)
-        x = net.node("Gather", [table, ids.name], (self.hidden,), name="embedding", axis=0)
+        embedding = parts.table(net, "embedding.weight", self.vocabulary, self.hidden)
+        x = net.node("Gather", [embedding, ids.name], (self.hidden,), name="embedding", axis=0)
         if self.scaled:
             factor = net.constant("embedding.scale", math.sqrt(self.hidden))
             x = net.node("Mul", [x.name, factor], x.shape, name="embedding_scale")
         for layer in range(self.layers):
             with net.scope(f"layer{layer}"):
-                mixed = self._attention(net, _norm(net, x), layer, shared)
-                x = net.add(x, _norm(net, mixed) if self.sandwich else mixed)
-                normed = _norm(net, x)
-                block = self._experts if self.experts else self._mlp
-                made = block(net, normed)
-                x = net.add(x, _norm(net, made) if self.sandwich else made)
+                normed = parts.norm(net, x)
+                if self.is_linear(layer):
+                    mixed = linear_attention(net, normed, self, layer)
+                else:
+                    mixed = self._attention(net, normed, layer, shared)
+                x = net.add(x, parts.norm(net, mixed) if self.sandwich else mixed)
+                normed = parts.norm(net, x)
+                made = self._block(net, normed)
+                x = net.add(x, parts.norm(net, made) if self.sandwich else made)
         last = net.node(
-            "Slice", [x.name, *_last_bounds(net)], (self.hidden,), name="last_position"
+            "Slice", [x.name, *parts.last_bounds(net)], (self.hidden,), name="last_position"
         )
-        last = _norm(net, last)
+        last = parts.norm(net, last)
         if self.tied:
-            turned = net.node("Transpose", [table], (), name="head.weight", perm=[1, 0])
+            turned = net.node("Transpose", [embedding], (), name="head.weight", perm=[1, 0])
             scores = net.node("MatMul", [last.name, turned.name], (self.vocabulary,), name="head")
         else:
             scores = net.linear(last, self.vocabulary, bias=False)
         if self.final_cap:
-            scores = _cap(net, scores, self.final_cap)
+            scores = parts.cap(net, scores, self.final_cap)
         net.output(scores, "logits", shape=(1, self.vocabulary))
 
     def _attention(self, net: Builder, x: Value, layer: int, shared: list[str]) -> Value:
@@ -199,14 +234,17 @@ class Decoder:
             net.linear(x, self.kv_heads * self.head_size, bias=self.qkv_bias) for _ in range(2)
         )
         if self.qk_norm:
-            query = _head_norm(net, query, self.heads, self.head_size)
-            key = _head_norm(net, key, self.kv_heads, self.head_size)
+            query = parts.head_norm(net, query, self.heads, self.head_size)
+            key = parts.head_norm(net, key, self.kv_heads, self.head_size)
         if self.wide_norm:
-            query, key = _norm(net, query), _norm(net, key)
+            query, key = parts.norm(net, query), parts.norm(net, key)
         cache = (self.kv_heads, "past_sequence_length", self.head_size)
-        past = [net.sequence(cache, name=f"past_key_values.{layer}.{part}") for part in _PARTS]
-        present = [f"present.{layer}.{part}" for part in _PARTS]
-        sinks = ["", "", _table(net, f"layer{layer}/sinks", self.heads)] if self.sinks else []
+        past = [
+            net.sequence(cache, name=f"past_key_values.{layer}.{part}")
+            for part in ("key", "value")
+        ]
+        present = [f"present.{layer}.{part}" for part in ("key", "value")]
+        sinks = ["", "", parts.table(net, f"layer{layer}/sinks", self.heads)] if self.sinks else []
         window: dict[str, Any] = {}
         if self.is_windowed(layer):
             window["local_window_size"] = self.window
@@ -221,14 +259,23 @@ class Decoder:
         grown = (self.kv_heads, "total_sequence_length", self.head_size)
         for name in present:
             net.further_output(name, grown)
+        if self.gated:
+            mixed = net.mul(mixed, net.sigmoid(net.linear(x, query.shape[-1], bias=False)))
         return net.linear(mixed, self.hidden, bias=self.output_bias)
 
-    def _mlp(self, net: Builder, x: Value) -> Value:
-        gate = net.linear(x, self.mlp, bias=False)
+    def _block(self, net: Builder, x: Value) -> Value:
+        if not self.experts:
+            return self._mlp(net, x, self.mlp)
+        made = self._experts(net, x)
+        if not self.shared_mlp:
+            return made
+        share = net.sigmoid(net.linear(x, 1, bias=False))
+        return net.add(made, net.mul(self._mlp(net, x, self.shared_mlp), share))
+
+    def _mlp(self, net: Builder, x: Value, width: int) -> Value:
+        gate = net.linear(x, width, bias=False)
         gate = net.node("Gelu", [gate.name], gate.shape) if self.gelu else net.swish(gate)
-        return net.linear(
-            net.mul(gate, net.linear(x, self.mlp, bias=False)), self.hidden, bias=False
-        )
+        return net.linear(net.mul(gate, net.linear(x, width, bias=False)), self.hidden, bias=False)
 
     def _experts(self, net: Builder, x: Value) -> Value:
         """Add a mixture: gate and up side by side in the first matrix of each expert, down in the second."""
@@ -243,7 +290,7 @@ class Decoder:
             ("down.bias", (self.experts, self.hidden)),
         )
         stored = [
-            _table(net, f"{flat.name}.{name}", *dims)
+            parts.table(net, f"{flat.name}.{name}", *dims)
             if self.expert_bias or "bias" not in name
             else ""
             for name, dims in sizes
@@ -252,69 +299,6 @@ class Decoder:
             "MoE", [x.name, flat.name, *stored], x.shape, domain=_MS, k=self.active,
             activation_type="swiglu", swiglu_fusion=1, normalize_routing_weights=1,
         )  # fmt: skip
-
-
-_PARTS = ("key", "value")
-
-
-def _table(net: Builder, name: str, *dims: int) -> str:
-    from roofline.workloads._weights import Draw
-
-    return net.store(name, dims, Draw.NORMAL, 1 / math.sqrt(dims[-1]))
-
-
-def _norm(net: Builder, x: Value) -> Value:
-    """Add a normalization by the root of the mean square, over the last dimension."""
-    from roofline.workloads._weights import Draw
-
-    scale = net.store(f"{x.name}.norm", x.shape[-1:], Draw.SCALE)
-    return net.node("RMSNormalization", [x.name, scale], x.shape, axis=-1, epsilon=1e-5)
-
-
-def _cap(net: Builder, x: Value, most: float) -> Value:
-    """Bring a value below a bound: most · tanh(x / most)."""
-    bound = net.constant("cap", most)
-    inner = net.node("Div", [x.name, bound], x.shape)
-    return net.node("Mul", [net.node("Tanh", [inner.name], x.shape).name, bound], x.shape)
-
-
-def _head_norm(net: Builder, x: Value, heads: int, size: int) -> Value:
-    """Normalize each head of a value that has them side by side."""
-    apart = net.vector(f"{x.name}.apart", (0, 0, heads, size))
-    normed = _norm(net, net.node("Reshape", [x.name, apart], (heads, size)))
-    joined = net.vector(f"{x.name}.joined", (0, 0, heads * size))
-    return net.node("Reshape", [normed.name, joined], x.shape)
-
-
-def _lengths(net: Builder, mask: Value) -> tuple[str, str]:
-    """Return, of a mask, the place of each request's last position, and the length of all."""
-    axis, one = net.vector("lengths.axis", [1]), net.vector("lengths.one", [1])
-    summed = net.node("ReduceSum", [mask.name, axis], (), name="lengths.sum", keepdims=0)
-    last = net.node("Sub", [summed.name, one], (), name="lengths.less_one")
-    valid = net.node("Cast", [last.name], (), name="lengths.valid", to=_INT32)
-    whole = net.node("Shape", [mask.name], (), name="lengths.shape", start=1, end=2)
-    scalar = net.node("Squeeze", [whole.name], (), name="lengths.scalar")
-    return valid.name, net.node("Cast", [scalar.name], (), name="lengths.total", to=_INT32).name
-
-
-def _angles(net: Builder, sizes: Decoder) -> list[str]:
-    """Store the tables of the cosine and sine of each position's angles."""
-    return [
-        _table(net, f"rotary.{part}", sizes.positions, sizes.head_size // 2)
-        for part in ("cosine", "sine")
-    ]
-
-
-def _last_bounds(net: Builder) -> list[str]:
-    """Return the bounds that cut the last position out."""
-    return [
-        net.vector(f"last_position.{part}", [value])
-        for part, value in (("start", -1), ("end", 2**31 - 1), ("axis", 1))
-    ]
-
-
-_INT32 = 6
-"""`TensorProto.INT32`, without the package onnx."""
 
 
 Weights = Literal["random"]

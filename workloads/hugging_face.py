@@ -37,11 +37,10 @@ _MIXTURE = (
     ("num_experts_per_tok", "experts_per_token"),
 )
 
-_ALIKE: JsonObject = {
-    "mlp_only_layers": [], "decoder_sparse_step": 1, "shared_expert_intermediate_size": 0,
-}  # fmt: skip
+_ALIKE: JsonObject = {"mlp_only_layers": [], "decoder_sparse_step": 1}
 """Keys of mixtures that say which layers are none, and what they are where all layers are alike."""
 
+_HYBRID: Mapping[str, int] = {"qk_norm": True, "gated": True, "full_every": 4}
 _GEMMA: Mapping[str, int] = {"tied": True, "gelu": True, "scaled": True}
 
 _FAMILIES: Mapping[str, Mapping[str, int]] = {
@@ -57,19 +56,32 @@ _FAMILIES: Mapping[str, Mapping[str, int]] = {
     "qwen2": {"qkv_bias": True},
     "qwen3": {"qk_norm": True},
     "qwen3_moe": {"qk_norm": True},
+    "qwen3_next": _HYBRID,
+    "qwen3_5_text": _HYBRID,
+    "qwen3_5_moe_text": _HYBRID,
     "gpt_oss": {
         "qkv_bias": True, "output_bias": True, "sinks": True, "expert_bias": True, "full_every": 2,
     },
 }  # fmt: skip
 """What each family has beside its sizes, by ``model_type``."""
 
+_LINEAR: Mapping[str, str] = {
+    "linear_num_value_heads": "linear_heads",
+    "linear_num_key_heads": "linear_key_heads",
+    "linear_value_head_dim": "linear_size",
+    "linear_conv_kernel_dim": "kernel",
+}
+"""Keys of families with linear attention, and the size each is."""
+
 _FREE = frozenset({
     "_attn_implementation_autoset", "_name_or_path", "architectures", "attention_dropout", "attention_type",
     "auto_map", "bos_token_id", "cache_implementation", "decoder_start_token_id", "dtype", "embd_pdrop",
     "eos_token_id", "hidden_act", "hidden_activation", "hidden_dropout", "id2label", "initial_context_length",
-    "initializer_range", "is_decoder", "is_llama_config", "label2id", "layer_norm_eps", "max_window_layers",
+    "initializer_range", "is_decoder", "is_llama_config", "label2id", "language_model_only",
+    "mamba_ssm_dtype", "mtp_num_hidden_layers", "mtp_use_dedicated_embeddings", "output_gate_type",
+    "layer_norm_eps", "max_window_layers",
     "model_type", "no_rope_layer_interval", "no_rope_layers", "norm_topk_prob", "original_max_position_embeddings",
-    "output_attentions", "output_hidden_states", "output_router_logits", "pad_token_id", "partial_rotary_factor",
+    "output_attentions", "output_hidden_states", "output_router_logits", "pad_token_id",
     "pretraining_tp", "quantization_config", "query_pre_attn_scalar", "resid_pdrop", "return_dict", "rms_norm_eps",
     "rope_interleaved", "rope_local_base_freq", "rope_parameters", "rope_scaling", "rope_theta", "rope_type",
     "router_aux_loss_coef", "router_jitter_noise", "sliding_window_size", "swiglu_limit", "torch_dtype",
@@ -77,11 +89,15 @@ _FREE = frozenset({
 })  # fmt: skip
 """Keys that change no count."""
 
+_WITH_PICTURES = frozenset({"gemma3", "qwen3_5", "qwen3_5_moe"})
+"""Families of which ``text_config`` is the decoder, and the rest looks at pictures."""
+
 _READ = frozenset({
-    "attention_bias", "attn_logit_softcapping", "decoder_sparse_step", "final_logit_softcapping", "layer_types",
+    "attention_bias", "attn_logit_softcapping", "attn_output_gate", "full_attention_interval", "linear_key_head_dim",
+    "partial_rotary_factor", "decoder_sparse_step", "final_logit_softcapping", "layer_types",
     "mlp_bias", "mlp_only_layers", "moe_intermediate_size", "shared_expert_intermediate_size", "sliding_window",
     "sliding_window_pattern", "tie_word_embeddings", "use_sliding_window",
-    *_MIXTURE[0], *_MIXTURE[1],
+    *_MIXTURE[0], *_MIXTURE[1], *_LINEAR,
 })  # fmt: skip
 """Keys that are read below."""
 
@@ -98,7 +114,8 @@ def read_config(path: Path) -> DecoderNetwork:
     )
     if not isinstance(loaded, dict):
         raise NetworkError(f"{path} holds no object", repair="Give the config.json of a decoder")
-    config = cast("JsonObject", loaded)
+    whole = cast("JsonObject", loaded)
+    config = _text_part(whole)
     family = str(config.get("model_type")).lower()
     if family not in _FAMILIES:
         hint = did_you_mean(family, _FAMILIES) or f"Known: {', '.join(_FAMILIES)}"
@@ -117,8 +134,17 @@ def read_config(path: Path) -> DecoderNetwork:
     sizes = _decoder(_Config(path, config), _FAMILIES[family])
     return DecoderNetwork(
         name or "config", name or "config", f"{path.name} of {name}", sizes,
-        stored=stored_format(config.get("quantization_config")),
+        stored=stored_format(whole.get("quantization_config")),
     )  # fmt: skip
+
+
+def _text_part(whole: JsonObject) -> JsonObject:
+    """Return the decoder's own keys: all, or of a network that looks at pictures too those of its text."""
+    text = whole.get("text_config")
+    if str(whole.get("model_type")).lower() not in _WITH_PICTURES or not isinstance(text, dict):
+        return whole
+    shared = {key: whole[key] for key in ("tie_word_embeddings",) if key in whole}
+    return {**shared, **cast("JsonObject", text)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,13 +206,17 @@ def _decoder(config: _Config, extra: Mapping[str, int]) -> Decoder:
         "cap": config.cap("attn_logit_softcapping"),
         "final_cap": config.cap("final_logit_softcapping"),
     }
-    given: dict[str, Any] = {**sizes, **flags, **_window(config, extra)}
+    given: dict[str, Any] = {**sizes, **flags, **_window(config, extra), **_linear(config, extra)}
+    rotary = _rotary(config, sizes["head_size"])
+    if rotary:
+        given["rotary"] = rotary
     try:
         return Decoder(**given)
     except SizesError as error:
         # A decoder's own sizes are keys of other names in the file that is to be mended.
         keys = {
             **{size: key for key, size in _SIZES.items()},
+            **{size: key for key, size in _LINEAR.items()},
             "experts": next(filter(config.has, _MIXTURE[0]), _MIXTURE[0][0]),
             "active": next(filter(config.has, _MIXTURE[1]), _MIXTURE[1][0]),
         }
@@ -196,10 +226,12 @@ def _decoder(config: _Config, extra: Mapping[str, int]) -> Decoder:
 
 def _sizes(config: _Config) -> dict[str, int]:
     """Return the sizes of all layers, and of a mixture's experts."""
+    experts = next(filter(config.has, _MIXTURE[0]), None)
+    optional = _OPTIONAL if experts is None else {*_OPTIONAL, "intermediate_size"}
     sizes = {
         size: config.size(key)
         for key, size in _SIZES.items()
-        if key not in _OPTIONAL or config.values.get(key) is not None
+        if key not in optional or config.values.get(key) is not None
     }
     sizes.setdefault("kv_heads", sizes["heads"])
     if "head_size" not in sizes:
@@ -210,7 +242,6 @@ def _sizes(config: _Config) -> dict[str, int]:
                 repair="Give the key 'head_dim'",
             )
         sizes["head_size"] = sizes["hidden"] // sizes["heads"]
-    experts = next(filter(config.has, _MIXTURE[0]), None)
     if experts is None:
         return sizes
     for key, plain in _ALIKE.items():
@@ -220,7 +251,9 @@ def _sizes(config: _Config) -> dict[str, int]:
             )
     active = next((key for key in _MIXTURE[1] if key in config.values), _MIXTURE[1][0])
     own = "moe_intermediate_size" in config.values
+    shared = "shared_expert_intermediate_size"
     return sizes | {
+        "shared_mlp": config.size(shared) if config.has(shared) else 0,
         "mlp": 0,
         "experts": config.size(experts),
         "active": config.size(active),
@@ -228,19 +261,51 @@ def _sizes(config: _Config) -> dict[str, int]:
     }
 
 
+def _rotary(config: _Config, head_size: int) -> int:
+    """Return how many dimensions of a head are turned by its position; 0 for all."""
+    inner = config.values.get("rope_parameters")
+    told = cast("JsonObject", inner) if isinstance(inner, dict) else {}
+    share = config.values.get("partial_rotary_factor", told.get("partial_rotary_factor"))
+    if not isinstance(share, int | float) or isinstance(share, bool) or not 0 < share < 1:
+        return 0
+    return int(head_size * share)
+
+
+def _linear(config: _Config, extra: Mapping[str, int]) -> dict[str, int]:
+    """Return the sizes of linear attention, and which layers see everything; nothing without such layers."""
+    if not config.has("linear_num_value_heads"):
+        return {}
+    if config.values.get("linear_key_head_dim") != config.values.get("linear_value_head_dim"):
+        raise config.refusal("heads of keys and of values of different sizes are not known")
+    if config.values.get("attn_output_gate") is False:
+        raise config.refusal("attention without a gate behind it (attn_output_gate) is not known")
+    every = int(extra.get("full_every", 0))
+    if config.has("full_attention_interval"):
+        every = config.size("full_attention_interval")
+    every = _full_every(config, every)
+    return {"full_every": every, **{size: config.size(key) for key, size in _LINEAR.items()}}
+
+
+def _full_every(config: _Config, every: int) -> int:
+    """Return of which period layers see everything: as their kinds say, else as given."""
+    kinds = config.values.get("layer_types")
+    if not isinstance(kinds, list):
+        return every
+    full = [place for place, kind in enumerate(kinds, 1) if kind == "full_attention"]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    every = full[0] if full else 0
+    if full != (list(range(every, len(kinds) + 1, every)) if every else []):  # pyright: ignore[reportUnknownArgumentType]
+        raise config.refusal("layer_types follow no period")
+    return every
+
+
 def _window(config: _Config, extra: Mapping[str, int]) -> dict[str, int]:
     """Return the window, and which layers see everything."""
     if not config.has("sliding_window") or config.values.get("use_sliding_window") is False:
         return {"window": 0, "full_every": 0}
-    kinds = config.values.get("layer_types")
     every = int(extra.get("full_every", 0))
     if config.has("sliding_window_pattern"):
         every = config.size("sliding_window_pattern")
-    if isinstance(kinds, list):
-        full = [place for place, kind in enumerate(kinds, 1) if kind == "full_attention"]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-        every = full[0] if full else 0
-        if full != (list(range(every, len(kinds) + 1, every)) if every else []):  # pyright: ignore[reportUnknownArgumentType]
-            raise config.refusal("layer_types follow no period")
-        if every == 1:
-            return {"window": 0, "full_every": 0}
+    every = _full_every(config, every)
+    if every == 1:
+        return {"window": 0, "full_every": 0}
     return {"window": config.size("sliding_window"), "full_every": every}

@@ -36,7 +36,7 @@ class Roles:
 
     tokens: Input
     caches: tuple[Input, ...]
-    """Past keys and values."""
+    """Past keys and values, and states of fixed size."""
     masks: tuple[Input, ...] = ()
     places: tuple[Input, ...] = ()
     whole: tuple[Input, ...] = ()
@@ -116,6 +116,9 @@ def roles_of(model: onnx.ModelProto) -> Roles | None:
     attention = [
         node for node in model.graph.node if "Attention" in node.op_type and len(node.input) > 3
     ]
+    # Sizes of heads are those of layers whose keys and values grow, where there are any.
+    growing = [node for node in attention if node.op_type != "LinearAttention"]
+    layers, attention = len(attention), growing or attention
     first: Mapping[str, int] = _attributes(attention[0]) if attention else {}
     dims = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     table, places = _token_table(model.graph, dims), select(spellings.PLACES)
@@ -124,7 +127,7 @@ def roles_of(model: onnx.ModelProto) -> Roles | None:
     return Roles(
         tokens[0], caches, select(spellings.MASKS), places, select(spellings.WHOLE), select(spellings.PAST),
         select(spellings.VALID), select(spellings.BRANCH),
-        layers=max(len(attention), 1) if attention else max(len(caches) // 2, 1),
+        layers=layers or max(len(caches) // 2, 1),
         heads=first.get("num_heads") or first.get("q_num_heads"),
         kv_heads=first.get("kv_num_heads") or (heads if isinstance(heads, int) else None),
         hidden=None if table is None else table[1],
@@ -244,7 +247,7 @@ def _head_size(
 def _cache(
     entry: Input, requests: int, past: int, head_size: int | None = None
 ) -> tuple[int, ...]:
-    """Return the shape of a cache: the open dimension behind the batch is the positions.
+    """Return the shape of a cache: the open dimension behind the batch is the positions; a state has none.
 
     Exporters may leave the size of a head open too, behind the positions.
 
@@ -252,6 +255,8 @@ def _cache(
         DimensionError: Several are open, or none is and it is shorter than the past.
     """
     head, *rest = entry.shape
+    if spellings.STATES.search(entry.name) and all(isinstance(size, int) for size in rest):
+        return (requests, *(int(size or 0) for size in rest))
     if not isinstance(head, int) and len(entry.shape) == 5:
         raise DimensionError(
             f"input {entry.name!r} holds keys and values in one",

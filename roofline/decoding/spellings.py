@@ -14,6 +14,8 @@ CACHES = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 """Past keys and values; inputs of three dimensions and more, so that cache_position is none."""
+STATES = re.compile(r"(conv|recurrent|ssm|linear)_?state", re.IGNORECASE)
+"""States of fixed size, among past keys and values: past_key_values.0.conv_state, past_key_values.0.recurrent_state."""
 TOKENS = frozenset({
     "input_ids", "inputs_embeds", "input_embeds", "decoder_input_ids", "decoder_inputs_embeds", "tokens", "token_ids",
     "input_tokens",

@@ -16,7 +16,6 @@ from roofline.cost import Cost
 from roofline.node import Node, Shape
 from roofline.number_format import plural
 from roofline.ops._attributes import (
-    choice,
     flag,
     integer,
     malformed_error,
@@ -28,7 +27,7 @@ from roofline.ops._counts import has, in_dims, input_elements
 from roofline.ops._heads import Heads, head_count, head_size
 from roofline.ops._moves import least
 from roofline.ops._registry import Kind, Moves, MovesFunction, TensorType, define
-from roofline.ops._shapes import Dim, dtype, merge, ranked_shape, scale, shape, show, total
+from roofline.ops._shapes import Dim, dtype, merge, ranked_shape, shape, show, total
 from roofline.ops._values import all_entries
 
 NodeTypes = Sequence[TensorType | None]
@@ -181,51 +180,6 @@ def angles(*positions: int) -> MovesFunction:
     return moves
 
 
-def _linear_heads(node: Node) -> tuple[int, int, Dim, Dim]:
-    """Return query heads, key heads, key size and value size of a LinearAttention call."""
-    heads, kv_heads = head_count(node, "q_num_heads"), head_count(node, "kv_num_heads")
-    key, value = ranked_shape(node, 1, 3), ranked_shape(node, 2, 3)
-    return (
-        heads,
-        kv_heads,
-        None if key is None else head_size(node, key[2], kv_heads),
-        None if value is None else head_size(node, value[2], kv_heads),
-    )
-
-
-def _linear_type(node: Node) -> NodeTypes:
-    """Return the attended values and the recurrent state.
-
-    Spec: https://onnx.ai/onnx/operators/onnx__LinearAttention.html
-    """
-    query = ranked_shape(node, 0, 3) or (None, None, None)
-    heads, kv_heads, key_size, value_size = _linear_heads(node)
-    state = dtype(node, 3) if has(node, 3) else dtype(node, 0)
-    result = (query[0], query[1], scale(value_size, max(heads, kv_heads)))
-    return ((result, dtype(node, 0)), ((query[0], kv_heads, key_size, value_size), state))
-
-
-def _linear_cost(node: Node) -> Cost:
-    """Count a state of key size by value size per position: one MAC per entry to update and to read it.
-
-    The delta rules read it once more for the correction, in MACs. A decay takes one product per entry, the correction
-    two operations and the scale one per value.
-    """
-    batch, length, _ = in_dims(node, 0, 3)
-    heads, kv_heads, _, _ = _linear_heads(node)
-    key, value = in_dims(node, 1, 3)[2] // kv_heads, in_dims(node, 2, 3)[2] // kv_heads
-    rule = choice(node, "update_rule", "gated_delta", ("linear", "gated", "delta", "gated_delta"))
-    delta, gated = rule.endswith("delta"), rule.startswith("gated")
-    entries = key * value
-    macs = kv_heads * entries * (1 + delta) + max(heads, kv_heads) * entries
-    other = (
-        gated * kv_heads * (entries + key)
-        + delta * kv_heads * 2 * value
-        + max(heads, kv_heads) * value
-    )
-    return Cost(batch * length * macs, batch * length * other)
-
-
 define(
     "Attention", kind=Kind.COMPUTE, cost=_attention_cost, shape=_attention_type, moves=_attention_moves,
     settings=(6,),
@@ -237,10 +191,6 @@ define(
     "RotaryEmbedding", kind=Kind.COMPUTE, cost=rotary_cost, shape=rotary_type, quantizers=(1, 2),
     moves=angles(1, 2),
 )  # fmt: skip
-for _domain in ("", "com.microsoft"):
-    define(
-        "LinearAttention", kind=Kind.COMPUTE, domain=_domain, cost=_linear_cost, shape=_linear_type
-    )
 
 
 def _embedding_type(node: Node) -> NodeTypes:

@@ -22,7 +22,7 @@ from roofline.ops._attributes import integer, integers, malformed_error, maybe_i
 from roofline.ops._counts import has, in_dims, input_elements, out_count
 from roofline.ops._datatypes import INT32
 from roofline.ops._registry import CostFunction, Kind, TensorType, define
-from roofline.ops._shapes import Dim, at_least, dtype, merge, ranked_shape, scale, show
+from roofline.ops._shapes import Dim, at_least, dtype, merge, scale, show
 from roofline.ops._windows import Window, kernel, slide, window
 from roofline.ops.activation import OPS_PER_ELEMENT
 
@@ -262,26 +262,6 @@ def _deform_cost(node: Node) -> Cost:
     return Cost(conv_macs(node), has(node, 3) * out_count(node) + (14 + has(node, 4)) * samples)
 
 
-def _causal_type(node: Node) -> Sequence[TensorType]:
-    """Return the operand's type, and the last ``k - 1`` positions as state.
-
-    Spec: https://onnx.ai/onnx/operators/onnx__CausalConvWithState.html
-    """
-    data, weights = ranked_shape(node, 0, 3), ranked_shape(node, 1, 3)
-    kind = dtype(node, 0)
-    kept = None if weights is None or weights[2] is None else weights[2] - 1
-    state = None if data is None else (data[0], data[1], kept)
-    return ((data, kind), (state, kind))
-
-
-def _causal_cost(node: Node) -> Cost:
-    """Count ``output elements x k`` MACs, the bias, and six operations per element for SiLU."""
-    swish = text(node, "activation", "none") != "none"
-    return Cost(
-        conv_macs(node), (has(node, 2) + swish * OPS_PER_ELEMENT["Swish"]) * out_count(node)
-    )
-
-
 def _define(op_type: str, cost: CostFunction, domain: str = "", *, nhwc: bool = False) -> None:
     shape = _nhwc_type if nhwc else _conv_type
     define(op_type, kind=Kind.COMPUTE, domain=domain, cost=cost, shape=shape, weights=(1, 2))
@@ -292,9 +272,6 @@ define(
     "ConvTranspose", kind=Kind.COMPUTE, cost=_transpose_cost, shape=_transpose_type, weights=(1, 2)
 )
 define("DeformConv", kind=Kind.COMPUTE, cost=_deform_cost, shape=_conv_type, weights=(1, 3))
-define(
-    "CausalConvWithState", kind=Kind.COMPUTE, cost=_causal_cost, shape=_causal_type, weights=(1, 2)
-)
 define(
     "Conv", kind=Kind.COMPUTE, domain="com.microsoft.nchwc", cost=_blocked_cost, shape=_blocked_type, weights=(1, 2)
 )  # fmt: skip

@@ -178,9 +178,7 @@ class ServingCase:
         if devices == 1 or self.request.spread is Spread.SERIES:
             return part.latency_s
         shares = min(devices, self.decoder.roles.kv_heads or devices)
-        twice = (
-            requests * self.memory.per_request(past) * (1 / shares - 1 / devices) if past else 0
-        )
+        twice = requests * self.memory.growing(past) * (1 / shares - 1 / devices) if past else 0
         moved = (part.bytes / devices + twice) / self.platform.bandwidth
         return max(part.latency_s / devices, moved)
 

@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 
 import roofline
 from roofline._load import decoder
+from roofline.decoding.memory import memory_of
 from roofline.decoding.phases import find_decoding
 from roofline.decoding.request import Request
 from roofline.errors import DimensionError, NetworkError, OptionError
@@ -61,6 +63,15 @@ PUBLISHED = {
     "gemma3_27b": 27_009_346_304,
     "smollm2_1_7b": 1_711_376_384,
     "tinyllama_1_1b": 1_100_048_384,
+    "qwen35_0_8b": 752_393_024,
+    "qwen35_2b": 1_881_825_088,
+    "qwen35_4b": 4_205_751_296,
+    "qwen35_9b": 8_953_803_264,
+    "qwen35_27b": 26_895_998_464,
+    "qwen35_35b_a3b": 34_660_610_688,
+    "qwen35_122b_a10b": 122_111_526_912,
+    "qwen35_397b_a17b": 396_346_350_336,
+    "qwen3_next_80b_a3b": 79_674_391_296,
 }
 SMALL: dict[str, Any] = {
     "layers": 2, "hidden": 64, "heads": 4, "kv_heads": 2, "head_size": 24, "vocabulary": 100, "positions": 512,
@@ -70,6 +81,14 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "tied": {"mlp": 160, "tied": True},
     "normed": {"mlp": 160, "qk_norm": True, "qkv_bias": True, "output_bias": True},
     "mixture": {"experts": 8, "active": 2, "expert_mlp": 48},
+    "hybrid": {
+        "mlp": 160, "linear_heads": 4, "linear_key_heads": 2, "linear_size": 16, "kernel": 4, "full_every": 2,
+        "gated": True, "rotary": 16, "head_size": 32,
+    },
+    "hybrid mixture": {
+        "experts": 8, "active": 2, "expert_mlp": 48, "shared_mlp": 32, "linear_heads": 2, "linear_key_heads": 2,
+        "linear_size": 16, "kernel": 3, "full_every": 2, "gated": True,
+    },
     "windowed": {
         "experts": 8, "active": 2, "expert_mlp": 48, "expert_bias": True, "sinks": True, "window": 16, "full_every": 2,
     },
@@ -82,7 +101,7 @@ CONFIG: dict[str, Any] = {
 
 
 def made(**sizes: Any) -> DecoderNetwork:
-    return DecoderNetwork("small", "small", "a test, 2025", Decoder(**SMALL, **sizes))
+    return DecoderNetwork("small", "small", "a test, 2025", Decoder(**{**SMALL, **sizes}))
 
 
 @pytest.mark.parametrize("key", decoders)
@@ -289,3 +308,130 @@ def test_a_checkpoint_is_predicted_in_the_format_that_it_is_stored_in(
     assert {row.datatype for row in serve(found, request, machines).predictions} == {stored}
     asked = serve(found, request, machines, datatypes=["fp8"])
     assert {row.datatype for row in asked.predictions} == {"fp8"}
+
+
+def answers(session: Any, ids: Any, past: dict[str, Any], seen: int) -> dict[str, Any]:
+    feeds = {"input_ids": ids, "attention_mask": np.ones((1, seen + ids.shape[1]), np.int64)}
+    for entry in session.get_inputs():
+        if entry.name not in feeds:
+            empty = [1, *(0 if isinstance(size, str) else size for size in entry.shape[1:])]
+            feeds[entry.name] = past.get(entry.name, np.zeros(empty, np.float32))
+    names = [entry.name for entry in session.get_outputs()]
+    return dict(zip(names, session.run(None, feeds), strict=True))
+
+
+def test_states_carry_what_linear_attention_has_seen() -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    model = made(**FAMILIES["hybrid"]).build(weights="random", half=False)
+    session = runtime.InferenceSession(model.SerializeToString())
+    ids = np.array([[1, 2, 3, 4, 5, 6, 7]], np.int64)
+    whole = answers(session, ids, {}, 0)
+    first = answers(session, ids[:, :6], {}, 0)
+    past = {
+        name.replace("present", "past_key_values"): value
+        for name, value in first.items()
+        if name != "logits"
+    }
+    then = answers(session, ids[:, 6:], past, 6)
+    assert np.isfinite(whole["logits"]).all()
+    np.testing.assert_allclose(then["logits"], whole["logits"], atol=1e-5)
+
+
+def test_linear_attention_keeps_a_state_and_no_positions() -> None:
+    sizes = made(**FAMILIES["hybrid"]).sizes
+    bound = find_decoding("small", made(**FAMILIES["hybrid"]).build())
+    assert bound is not None
+    short, long = (bound.step(Request(context=length, new_tokens=1), 1) for length in (40, 400))
+    memory = memory_of(short)
+    # One layer of each kind: 4 heads of 16 by 16, three positions of 2 x 32 + 64 channels; keys and values of 2 x 32.
+    assert memory.states == 2 * (4 * 16 * 16 + 3 * 128)
+    assert memory.per_token == 2 * 2 * 2 * 32
+    assert memory.on_one(3, 100, 1, 2) == memory.weights + 3 * (
+        memory.states + 100 * memory.per_token
+    )
+    assert (
+        memory.on_one(3, 100, 2, 2)
+        == memory.weights / 2 + 3 * (memory.states + 100 * memory.per_token) / 2
+    )
+    # Behind more positions the full layer alone has more to do: products with keys and with values.
+    assert long.macs - short.macs == 360 * 2 * sizes.heads * sizes.head_size
+    # A step reads and updates each entry of the states: once for the correction, once for the new one, once to read.
+    linear = next(layer for layer in short.layers if layer.op_type == "LinearAttention")
+    assert linear.cost.macs == 3 * 4 * 16 * 16
+    assert linear.cache_read_bytes == linear.cache_written_bytes == 2 * 4 * 16 * 16
+
+
+HYBRID: dict[str, Any] = {
+    "attn_output_gate": True, "full_attention_interval": 4, "head_dim": 256, "linear_conv_kernel_dim": 4,
+    "linear_key_head_dim": 128, "linear_num_key_heads": 16, "linear_value_head_dim": 128, "rms_norm_eps": 1e-6,
+    "max_position_embeddings": 262144, "mamba_ssm_dtype": "float32", "mtp_num_hidden_layers": 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("key", "config"),
+    [
+        (
+            "qwen35_27b",
+            {"model_type": "qwen3_5", "tie_word_embeddings": False, "vision_config": {"depth": 27}, "text_config": {
+                **HYBRID, "model_type": "qwen3_5_text", "hidden_size": 5120, "intermediate_size": 17408,
+                "layer_types": 16 * [*3 * ["linear_attention"], "full_attention"], "linear_num_value_heads": 48,
+                "num_attention_heads": 24, "num_hidden_layers": 64, "num_key_value_heads": 4, "vocab_size": 248320,
+                "rope_parameters": {"partial_rotary_factor": 0.25, "rope_type": "default"},
+            }},
+        ),
+        (
+            "gemma3_12b",
+            {"model_type": "gemma3", "vision_config": {}, "text_config": {
+                "model_type": "gemma3_text", "hidden_size": 3840, "intermediate_size": 15360, "num_hidden_layers": 48,
+                "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 256, "sliding_window": 1024,
+                "sliding_window_pattern": 6, "vocab_size": 262208, "max_position_embeddings": 131072,
+            }},
+        ),
+        (
+            "qwen3_next_80b_a3b",
+            {
+                **HYBRID, "model_type": "qwen3_next", "hidden_size": 2048, "intermediate_size": 5120,
+                "linear_num_value_heads": 32, "num_attention_heads": 16, "num_hidden_layers": 48,
+                "num_key_value_heads": 2, "vocab_size": 151936, "num_experts": 512, "num_experts_per_tok": 10,
+                "moe_intermediate_size": 512, "shared_expert_intermediate_size": 512, "partial_rotary_factor": 0.25,
+                "decoder_sparse_step": 1, "mlp_only_layers": [], "norm_topk_prob": True,
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_configurations_of_later_families_are_the_shipped_sizes(
+    tmp_path: Path, key: str, config: dict[str, Any]
+) -> None:
+    from roofline.workloads.hugging_face import read_config
+
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    assert read_config(path).sizes == decoders.get(key).sizes
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"linear_value_head_dim": 64}, "different sizes"),
+        ({"attn_output_gate": False}, "attn_output_gate"),
+        ({"linear_num_key_heads": 7}, "linear_num_key_heads"),
+        ({"linear_conv_kernel_dim": ...}, "'linear_conv_kernel_dim' is missing"),
+    ],
+)
+def test_hybrids_that_are_not_known_are_refused(
+    tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    from roofline.workloads.hugging_face import read_config
+
+    config = {
+        **CONFIG,
+        **HYBRID,
+        "model_type": "qwen3_5_text",
+        "linear_num_value_heads": 32,
+        **changes,
+    }
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({key: value for key, value in config.items() if value is not ...}))
+    with pytest.raises(NetworkError, match=said):
+        read_config(path)

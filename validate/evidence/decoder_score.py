@@ -160,7 +160,8 @@ def rows_with(table: Table, predicted: Sequence[QuantityPrediction]) -> list[dic
         for row in table.rows
     ]
     for entry in predicted:
-        name = f"{entry.rows.quantity}_ms" if table.many else "tokens_per_s"
+        quantity = "tpot" if entry.rows.quantity == "several" else entry.rows.quantity
+        name = f"{quantity}_ms" if table.many else "tokens_per_s"
         for place, time, width, least, withheld, aside in zip(
             entry.rows.places, entry.log_times, entry.width, entry.least, entry.withheld, entry.aside, strict=True
         ):  # fmt: skip

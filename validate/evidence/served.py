@@ -152,11 +152,15 @@ def serving_of(row: Mapping[str, str]) -> Serving | None:
     stored = _weights(sizes, 1e9, plain, expert, table)
     # Requests whose caches do not fit wait outside: a step is of those that run.
     wide = 1 if row.get("backend") == _NARROW_CACHES and plain <= 1 else 2
-    capacity, each = machine.capacity, wide * _cache(sizes, context + new) / shares
+    capacity, each = (
+        machine.capacity,
+        (wide * _cache(sizes, context + new) / shares + 2 * _states(sizes) / devices),
+    )
     room = None if capacity is None else (capacity - stored / devices) / each
     running = requests if room is None else min(requests, max(room, 1.0))
     read = _weights(sizes, running, plain, expert, table)
-    cache_bytes = running * wide * _cache(sizes, mean)
+    # A state of fixed size is read and written each step.
+    cache_bytes = running * (wide * _cache(sizes, mean) + 2 * 2 * _states(sizes))
     moved = (read / devices + cache_bytes / shares) / machine.bandwidth
     step = max(2 * running * _macs(sizes, mean) / peak, moved)
     prompt = max(
@@ -313,7 +317,8 @@ def _macs(sizes: Decoder, seen: float) -> float:
     table = sizes.vocabulary * sizes.hidden
     idle = sizes.layers * (sizes.experts - sizes.active) * 3 * sizes.hidden * sizes.expert_mlp
     products = sizes.parameters - idle - (1 if sizes.tied else 2) * table
-    return products + 2 * sizes.heads * sizes.head_size * _visible_positions(sizes, seen)
+    states = 3 * sizes.linear_heads * sizes.linear_size**2 * _linear_layers(sizes)
+    return products + states + 2 * sizes.heads * sizes.head_size * _visible_positions(sizes, seen)
 
 
 def _visible_positions(sizes: Decoder, length: float) -> float:
@@ -321,7 +326,19 @@ def _visible_positions(sizes: Decoder, length: float) -> float:
     return sum(
         min(length, sizes.window) if sizes.is_windowed(layer) else length
         for layer in range(sizes.layers)
+        if not sizes.is_linear(layer)
     )
+
+
+def _linear_layers(sizes: Decoder) -> int:
+    return sum(map(sizes.is_linear, range(sizes.layers)))
+
+
+def _states(sizes: Decoder) -> int:
+    """Return the elements of one request's states, which linear attention keeps."""
+    mixed = (2 * sizes.linear_key_heads + sizes.linear_heads) * sizes.linear_size
+    each = sizes.linear_heads * sizes.linear_size**2 + max(sizes.kernel - 1, 0) * mixed
+    return _linear_layers(sizes) * each
 
 
 def _cache(sizes: Decoder, length: float) -> float:

@@ -66,6 +66,8 @@ class Parts:
     """A step's arithmetic by vector units (`unpacking_peak`); 0 where the class has none."""
     weights: float = 0.0
     """The weights of a prompt by the outermost memory, once."""
+    one: tuple[float, float] | None = None
+    """Of a step of one request alone: its time by the outermost memory, and its arithmetic by vector units."""
     mixed: float | None = None
     """A step with its share of prompts mixed into it, by which no run is faster; None where the bound's row has it."""
 
@@ -139,8 +141,8 @@ def estimate_beside(
     if laws.first is not None:
         ttft = tuple(laws.positions * value for value in _time(laws.first, known))
     prompt = ttft
-    if laws.one_by_one is not None:
-        tpot = _no_slower(bound, laws.one_by_one, tpot, prompt)
+    if laws.whole is not None:
+        tpot, prompt = _of_several(bound, laws, tpot, _time(laws.whole, known))
     if not laws.shows_first:
         ttft = None
     rests = laws.rests
@@ -167,6 +169,8 @@ def figure_of(bound: Prediction, platform: Platform, parts: Parts, rate: float) 
             return None
         seconds = bound.batch * tokens.context / rate / laws.positions
         return Figure(laws.first, math.log(seconds) - laws.first.expected)
+    if laws.whole is not None:
+        return Figure(laws.whole, math.log(bound.batch / rate) - laws.whole.expected)
     first = None if tokens.ttft_s is None else tokens.ttft_s
     if first is not None and laws.first is not None:
         first = max(first, laws.positions * math.exp(laws.first.expected))
@@ -187,8 +191,10 @@ class _Laws:
     rests: str
     shows_first: bool = True
     """Whether the time to the first token is an estimate of its own; where queues decide it is part of rates alone."""
-    one_by_one: _Laws | None = None
-    """Of one request alone: several that are answered one behind the other take no longer."""
+    whole: LawRun | None = None
+    """A token with its share of all prompts, where a rate has each request's own in it."""
+    alone: _Laws | None = None
+    """Of one request alone: a step of several takes no less, and they no longer than one behind the other."""
 
     @property
     def names(self) -> set[str]:
@@ -206,20 +212,29 @@ def _laws_of(bound: Prediction, platform: Platform, parts: Parts) -> _Laws | Non
         shows_first = bound.batch <= MOST_QUEUED and bound.fits is not False
         first = None
         if shows_first or tokens.phase != "prefill":
-            first = _queued_prompt(bound, tokens, parts)
+            # In phase prefill all prompts are one pass: none waits for another. Beyond the requests that runs tell of
+            # a rate takes the wait behind as many as those: no wait is shorter.
+            ahead = 0 if tokens.phase == "prefill" else min(bound.batch, MOST_QUEUED) - 1
+            first = _queued_prompt(bound, parts, ahead)
         rests = "served runs on H100, B200 and GB200 (vLLM, SGLang, TensorRT-LLM)"
-        return _Laws(_served_token(bound, tokens, parts, "tpot", ""), first, 1, rests, shows_first)
-    several = several_class(platform)
-    if several is not None and not series and (bound.batch > 1 or kind is None):
-        if tokens.phase == "prefill" or (alone and several == "accelerator"):
-            # Nor do accelerators run such files.
+        token = _served_token(bound, tokens, parts, "tpot", "", prompts=bound.batch - 1)
+        return _Laws(token, first, 1, rests, shows_first)
+    several = "gpu_nvidia" if kind == "served" else several_class(platform)
+    together = bound.batch > 1 or kind is None or tokens.devices > 1
+    if several is not None and not series and together:
+        unlinked = tokens.devices > 1 and not parts.sums
+        if tokens.phase == "prefill" or unlinked or (alone and several == "accelerator"):
+            # Nor do accelerators run such files, and what sums cost over a link that nobody states is not known.
             return None
         machines = plural(len(shipped_laws()["several"].known), "machine")
+        apart, whole = (
+            _served_token(bound, tokens, parts, "several", several, prompts=count)
+            for count in (bound.batch - 1, bound.batch)
+        )
         return _Laws(
-            _served_token(bound, tokens, parts, "several", several),
-            _queued_prompt(bound, tokens, parts), 1,
-            f"runs of several requests on {machines} (vLLM, llama.cpp and their like)",
-            shows_first=False, one_by_one=_alone_laws(bound, platform, parts),
+            apart, None, 1, f"runs of several requests on {machines} (vLLM, llama.cpp and their like)",
+            shows_first=False, whole=whole,
+            alone=_alone_laws(bound, platform, parts) if tokens.devices == 1 else None,
         )  # fmt: skip
     if kind == "served" and not (alone and tokens.devices == 1):
         # Servers of many requests do not run files of llama.cpp, and no runs are of such cards behind one another.
@@ -238,8 +253,9 @@ def _alone_laws(bound: Prediction, platform: Platform, parts: Parts) -> _Laws | 
     of, bits = (bound.network, bound.datatype), precision(bound.datatype).weight_bits
     groups = {"class": kind, "format": "16 bit" if bits >= 16 else "packed"}
     silicon = silicon_of(platform)
+    work, unpacking = parts.one or (parts.step_bytes, parts.unpacking)
     token = _law_run(
-        "decode", kind, of, groups, silicon, work=parts.step_bytes, unpacking=parts.unpacking / bound.batch,
+        "decode", kind, of, groups, silicon, work=work, unpacking=unpacking,
         floor=parts.layers / LAYERS, host=0.0,
     )  # fmt: skip
     first = None
@@ -254,23 +270,24 @@ def _alone_laws(bound: Prediction, platform: Platform, parts: Parts) -> _Laws | 
     )
 
 
-def _served_token(bound: Prediction, tokens: Tokens, parts: Parts, law: str, kind: str) -> LawRun:
-    """Return a token of requests that are served together, as the law of their class has it."""
-    # While a request writes its tokens, each of the others has its prompt answered once.
-    share = 0.0 if parts.prompt is None else (bound.batch - 1) / tokens.new_tokens * parts.prompt
+def _served_token(
+    bound: Prediction, tokens: Tokens, parts: Parts, law: str, kind: str, prompts: int
+) -> LawRun:
+    """Return a token of requests that are served together, as the law of their class has it.
+
+    While a request writes its tokens, each of so many prompts is answered once.
+    """
+    share = 0.0 if parts.prompt is None else prompts / tokens.new_tokens * parts.prompt
     return _law_run(
         law, kind, (bound.network, bound.datatype), {"class": kind} if kind else {}, step=parts.step, prompts=share,
         sums=parts.sums, layers=parts.layers, requests=bound.batch,
     )  # fmt: skip
 
 
-def _queued_prompt(bound: Prediction, tokens: Tokens, parts: Parts) -> LawRun | None:
-    """Return a prompt behind those of others; None in phase ``decode``."""
+def _queued_prompt(bound: Prediction, parts: Parts, ahead: int) -> LawRun | None:
+    """Return a prompt behind so many others; None in phase ``decode``."""
     if parts.prompt is None:
         return None
-    # In phase prefill all prompts are one pass: none waits for another. Beyond the requests that runs tell of a rate
-    # takes the wait behind as many as those: no wait is shorter.
-    ahead = 0 if tokens.phase == "prefill" else min(bound.batch, MOST_QUEUED) - 1
     of = (bound.network, bound.datatype)
     return _law_run("ttft", "", of, {}, prompt=parts.prompt, queue=ahead * parts.prompt, floor=1.0)
 
@@ -293,23 +310,30 @@ def _law_run(
     )  # fmt: skip
 
 
-def _no_slower(
-    bound: Prediction, alone: _Laws, tpot: Sequence[float], prompts: Sequence[float] | None
-) -> tuple[float, ...]:
-    """Return times per token at which requests have no fewer tokens per second than answered one behind the other."""
+def _of_several(
+    bound: Prediction, laws: _Laws, tpot: Sequence[float], whole: Sequence[float]
+) -> tuple[Sequence[float], Sequence[float] | None]:
+    """Return the time per token of several requests, and the time of a prompt by which their rate is that of `whole`.
+
+    They go with those of one request: a step of several is no faster than a step of one, none has more tokens per
+    second than alone, and all have no fewer than one has that is answered behind the other.
+    """
     tokens = bound.tokens
     assert tokens is not None
-    share, new = _step_share(bound, tokens), tokens.new_tokens
-    steps = _time(alone.token, ())
-    firsts = (None,) * 3 if alone.first is None else _time(alone.first, ())
-    slowest = (
-        answer_step(
-            bound.batch, new, wait,
-            answer_rate(1, new, None if first is None else alone.positions * first, step, 1.0), share,
-        )
-        for step, first, wait in zip(steps, firsts, prompts or (None,) * 3, strict=True)
-    )  # fmt: skip
-    return tuple(min(each, most) for each, most in zip(tpot, slowest, strict=True))
+    new, factor = tokens.new_tokens, 1.0
+    if laws.alone is not None:
+        step, first = _time(laws.alone.token, ())[0], laws.alone.first
+        prompt = None if first is None else laws.alone.positions * _time(first, ())[0]
+        alone = 1 / answer_rate(1, new, prompt, step, 1.0)
+        least = max(step / tpot[0], alone / whole[0])
+        factor = max(min(1.0, bound.batch * alone / whole[0]), least)
+    tpot, whole = ([factor * each for each in times] for times in (tpot, whole))
+    if tokens.phase == "decode":
+        return tpot, None
+    share = _step_share(bound, tokens)
+    return tpot, [
+        new * all_of - (new - share) * each for all_of, each in zip(whole, tpot, strict=True)
+    ]
 
 
 def _step_share(bound: Prediction, tokens: Tokens) -> float:

@@ -488,9 +488,11 @@ def test_weights_far_beyond_a_guessed_memory_cross_the_link() -> None:
     assert any("do not fit in SRAM of hailo-8" in note for note in row.notes)
 
 
-@pytest.mark.parametrize(("batch", "devices", "models"), [(1, 1, 2), (2, 1, 1), (1, 2, 1)])
-def test_files_of_llama_cpp_are_estimated_for_one_user_of_one_card(
-    batch: int, devices: int, models: int
+@pytest.mark.parametrize(
+    ("batch", "devices", "laws"), [(1, 1, "one user"), (2, 1, "several"), (1, 2, "several")]
+)
+def test_files_of_llama_cpp_are_estimated_for_one_user_and_for_several(
+    batch: int, devices: int, laws: str
 ) -> None:
     assert LLAMA is not None
     rows = serve(
@@ -500,4 +502,5 @@ def test_files_of_llama_cpp_are_estimated_for_one_user_of_one_card(
         datatypes=["q4_k_m"],
         batches=[batch],
     ).predictions
-    assert len(rows) == models
+    assert len(rows) == 2
+    assert laws in rows[1].estimate_of

@@ -46,6 +46,8 @@ class ServingCase:
     step: Prediction
     """One further token of each request on one device."""
     memory: Memory
+    one: Prediction | None = None
+    """One further token of one request alone, where there are several."""
 
     def omission(self, model: str, reason: str) -> Omission:
         """Return the case as one that a model says nothing of."""
@@ -157,7 +159,8 @@ class ServingCase:
 
     def parts(self) -> Parts:
         """Return what estimates need of the phases, at the bound."""
-        ask, prompt, vector = self.request, self.prompt, unpacking_peak(self.platform)
+        ask, prompt, one = self.request, self.prompt, self.one
+        vector = unpacking_peak(self.platform)
         return Parts(
             self._time_over_devices(self.step, self.batch, ask.context),
             self.step.bytes / self.step.bandwidth,
@@ -167,6 +170,9 @@ class ServingCase:
             self.decoder.roles.layers,
             unpacking=0.0 if vector is None else self.step.ops / vector,
             weights=0.0 if prompt is None else self.memory.weights / self.platform.bandwidth,
+            one=None
+            if one is None
+            else (one.bytes / one.bandwidth, 0.0 if vector is None else one.ops / vector),
             mixed=self._mixing_time(),
         )
 

@@ -146,10 +146,16 @@ class _Phases:
         """Yield a case for each batch and machine; those that cannot be are told in its place."""
         machines = {platform.key: platform for platform in self.platforms}
         prompts: dict[int, Sweep] = {}
+        alone: Mapping[str, Prediction] = {}
         for batch in batches:
             step = self._ready(self.decoder.step(self.request, batch), datatype)
             memory = memory_of(step)
             steps = self._sweep(step, datatype)
+            if batch > 1 and not alone:
+                one = self._sweep(
+                    self._ready(self.decoder.step(self.request, 1), datatype), datatype
+                )
+                alone = {row.platform: row for row in one.predictions}
             yield from steps.skipped
             before: Sequence[Prediction | None] = [None] * len(steps.predictions)
             if self.request.phase is not Phase.DECODE:
@@ -161,7 +167,10 @@ class _Phases:
                 before = prompts[together].predictions
             for first, then in zip(before, steps.predictions, strict=True):
                 machine = machines[then.platform]
-                yield ServingCase(self.decoder, self.request, machine, batch, first, then, memory)
+                yield ServingCase(
+                    self.decoder, self.request, machine, batch, first, then, memory,
+                    alone.get(then.platform) if batch > 1 else None,
+                )  # fmt: skip
 
     def _ready(self, workload: Workload, datatype: str | None) -> Workload:
         if self.prepare is not None:

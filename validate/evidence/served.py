@@ -25,7 +25,6 @@ import numpy as np
 from roofline.errors import RooflineError
 from roofline.expected_tokens import MOST_QUEUED, class_of, several_class
 from roofline.model import choose_unit
-from roofline.model._tokens import answer_step
 from roofline.model.decoder_laws import shipped_laws
 from roofline.model.sum_law import Floats, Prior, Runs
 from roofline.precision import precision
@@ -66,8 +65,8 @@ _LLAMA_TABLE = 6.5625 / 8
 _EXPERT_BYTES = {"gpt_oss_20b": 4.25 / 8, "gpt_oss_120b": 4.25 / 8}
 """Of experts that are published in a narrower format than the rest."""
 
-_NARROW_CACHES = "trtllm"
-"""The runtime whose checkpoints in 8 bits and fewer come with caches of 8 bits; the others keep 16."""
+_NARROW_CACHES = frozenset({"trtllm", "tensorrt-llm"})
+"""Names of the runtime whose checkpoints in 8 bits and fewer come with caches of 8 bits; the others keep 16."""
 
 _UNITS = {"fp4": ("fp4", "fp8", "fp16", "bf16"), "fp8": ("fp8", "fp16", "bf16")}
 """Peaks that a precision runs on, the first that a machine has."""
@@ -151,7 +150,7 @@ def serving_of(row: Mapping[str, str]) -> Serving | None:
     mean = context + new / 2
     stored = _weights(sizes, 1e9, plain, expert, table)
     # Requests whose caches do not fit wait outside: a step is of those that run.
-    wide = 1 if row.get("backend") == _NARROW_CACHES and plain <= 1 else 2
+    wide = 1 if row.get("backend") in _NARROW_CACHES and plain <= 1 else 2
     capacity, each = (
         machine.capacity,
         (wide * _cache(sizes, context + new) / shares + 2 * _states(sizes) / devices),
@@ -167,8 +166,9 @@ def serving_of(row: Mapping[str, str]) -> Serving | None:
         2 * context * _macs(sizes, context / 2) / peak,
         _weights(sizes, context, plain, expert, table) / devices / machine.bandwidth,
     )
-    # Where steps alone were timed no prompt of another request is waited for.
-    others = 0.0 if row.get("phase") == "decode" else (running - 1) / new * prompt
+    # Where steps alone were timed no prompt is waited for; a rate of all requests has each one's own in it.
+    answered = running if _rated(row) else running - 1
+    others = 0.0 if row.get("phase") == "decode" else answered / new * prompt
     return Serving(
         step, others, _sums(sizes, machine, devices, running), prompt, (requests - 1) * prompt,
         running >= requests, sizes.layers, running,
@@ -210,7 +210,9 @@ def phase_of(row: Mapping[str, str]) -> str | None:
     if machine is None or serving_of(row) is None:
         return None
     if class_of(machine) == "served":
-        return "tpot"
+        # Runs that servers' tables have of linear attention are of kernels in their first months.
+        decoder = decoders.get(decoder_of(row["model"]) or "")
+        return None if decoder.sizes.linear_heads else "tpot"
     return None if several_class(machine) is None else "several"
 
 
@@ -277,27 +279,16 @@ def log_times(rows: Sequence[Mapping[str, str]], quantity: str) -> Floats:
     return np.log([_token_time(row) for row in rows])
 
 
+def _rated(row: Mapping[str, str]) -> bool:
+    """Return whether a run's time per token is that of all requests' rate."""
+    return optional_number(row, "tokens_per_s") > 0 and not optional_number(row, "tpot_ms") > 0
+
+
 def _token_time(row: Mapping[str, str]) -> float:
-    """Return the seconds per token: as stated, or those at which all requests have the stated tokens per second."""
-    stated, rate = optional_number(row, "tpot_ms"), optional_number(row, "tokens_per_s")
-    terms = serving_of(row)
-    if stated > 0 or terms is None or not rate > 0:
-        return stated / 1e3
-    requests, new = optional_number(row, "concurrency"), optional_number(row, "output_tokens")
-    if row.get("phase") == "decode":
-        return requests / rate
-    law = shipped_laws()["ttft"].law
-    ahead = {
-        "prompt": terms.prompt,
-        "queue": min(terms.queue, (MOST_QUEUED - 1) * terms.prompt),
-        "floor": 1.0,
-    }
-    known = {name: np.array([value]) for name, value in ahead.items()}
-    first = max(terms.prompt, float(np.exp(law.log_times(Runs(known, {}))[0])))
-    share = terms.step / (terms.step + terms.prompts)
-    seconds = answer_step(round(requests), round(new), first, rate, share)
-    # A prompt that is slower than its law has it leaves no time for the tokens behind it.
-    return max(seconds, terms.step + terms.prompts)
+    """Return the seconds per token of a request: as stated, or by the tokens per second of all."""
+    if _rated(row):
+        return optional_number(row, "concurrency") / optional_number(row, "tokens_per_s")
+    return optional_number(row, "tpot_ms") / 1e3
 
 
 def _weights(

@@ -80,7 +80,8 @@ def steps_of(workload: Workload, profile: Profile) -> tuple[Step, ...] | None:
     since = _since_last_read(workload)
     of_trip = _weights_of_trips(workload)
     fixed = has_fixed_inputs(workload)
-    subnormal = subnormal_weights(workload) if SUBNORMAL in profile.samples else {}
+    known = SUBNORMAL in profile.samples
+    subnormal: Mapping[str, float] = subnormal_weights(workload) if known else {}
     makers = {tensor.name: layer for layer in workload.layers for tensor in layer.outputs}
     for layer in workload.layers:
         if fixed and layer.outputs and all(tensor.value is not None for tensor in layer.outputs):

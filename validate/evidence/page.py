@@ -172,6 +172,9 @@ def _origin(summary: VersionScores) -> list[str]:
 PARTS = {
     "ablations": """## What each part of the law is worth
 
+This table and those of settings, layers and graphs below are of earlier versions' laws and runs, until their commands
+write them again.
+
 `python benchmarks/expected_ablations.py --evidence FILE --write`: the factor on new machines without the part. Silicon
 is left out in six groups here, so the first row is not the headline. Settings that are chosen by such errors are judged
 by them too kindly: in the last row each group is judged by the variant that is best on the others. Those of version 5

@@ -87,7 +87,10 @@ def load_bound(model: str | Path, binding: Binding) -> Workload:
         found = decoder(model)
         if found is not None:
             request = Request(causal=binding.causal, defaults=frozenset({"context"}))
-            return found.step(found.fit(request), binding.batch or 1)
+            step = found.step(found.fit(request), binding.batch or 1)
+            if not found.stored:
+                return step
+            return importlib.import_module("roofline.model").at_precision(step, found.stored)
     return Workload.from_onnx(network.build(), name=network.key, binding=binding)
 
 
@@ -110,7 +113,9 @@ def decoder(model: str | Path) -> Decoding | None:
     sized = importlib.import_module("roofline.workloads").DecoderNetwork
     if not isinstance(network, sized):
         return None
-    return find_decoding(network.key, network.build(), stored=network.stored)
+    return find_decoding(
+        network.key, network.build(), stored=network.stored, unread=network.unread
+    )
 
 
 def find_network(model: str | Path) -> Network | DecoderNetwork | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from roofline.decoder_classes import alone_class, class_of, several_class, silicon_of
 from roofline.model import Basis, Prediction, Term
 from roofline.model._tokens import answer_rate, answer_step
 from roofline.model.decoder_laws import Figure, LawRun, shipped_laws
@@ -27,20 +28,9 @@ if TYPE_CHECKING:
 
 Figures = Sequence[Figure]
 """Measured times of a machine."""
-STACKED = 1.1e12
-"""Bandwidth in B/s from which a data-centre card has stacked memory; below, it is built as a graphics card."""
 MOST_QUEUED = 16
 """Requests up to which the time to the first token is estimated; beyond, queues decide."""
 
-_VENDORS = {"nvidia": "gpu_nvidia", "amd": "gpu_amd", "intel": "gpu_intel"}
-_HOST_MEMORY = ("LPDDR", "DDR")
-"""Kinds of memory that processors have, by which a graphics unit shares that of its host."""
-_BOARDS = ("edge", "phone")
-"""Segments whose processors are small."""
-_VECTOR = frozenset({"apple", "unified", "gpu_board", "gpu_dc", *_VENDORS.values()})
-"""Classes whose vector units unpack weights at each token; for others a term of it foretold machines no better."""
-_SEVERAL = frozenset({"gpu_nvidia", "gpu_amd", "unified", "apple"})
-"""Classes of which runs of several requests are known."""
 LAYERS = 32
 """Layers of a decoder of 8 billion parameters, by which those of others are counted."""
 PIECE = 512
@@ -70,55 +60,6 @@ class Parts:
     """Of a step of one request alone: its time by the outermost memory, and its arithmetic by vector units."""
     mixed: float | None = None
     """A step with its share of prompts mixed into it, by which no run is faster; None where the bound's row has it."""
-
-
-def class_of(platform: Platform) -> str | None:
-    """Return the class of machines whose runs are a basis: ``served``, or one of single users; None for others."""
-    vendor = platform.vendor.casefold()
-    if platform.kind == "gpu":
-        if vendor == "apple":
-            return "apple"
-        if platform.segment == "data centre" and platform.bandwidth >= STACKED:
-            return "served" if vendor == "nvidia" else None
-        if platform.memories[0].name.startswith(_HOST_MEMORY):
-            return "gpu_board" if platform.segment in _BOARDS else "unified"
-        return _VENDORS.get(vendor)
-    if platform.kind == "cpu":
-        return "cpu_arm" if platform.segment in _BOARDS else "cpu"
-    return "npu" if platform.kind == "npu" and platform.segment != "data centre" else None
-
-
-def alone_class(platform: Platform) -> str | None:
-    """Return the class of a machine among runs of one user in formats of llama.cpp; None where there are none."""
-    kind = class_of(platform)
-    return "gpu_dc" if kind == "served" else kind
-
-
-def several_class(platform: Platform) -> str | None:
-    """Return the class of a machine among runs of several requests; None where there are none.
-
-    Runs of NVIDIA's data-centre cards with stacked memory are a law of their own (``served`` of `class_of`). AMD's
-    cards are one class, for its software holds back prompts on all of them.
-    """
-    if platform.segment == "data centre" and platform.bandwidth >= STACKED:
-        return {"nvidia": None, "amd": "gpu_amd"}.get(platform.vendor.casefold(), "accelerator")
-    kind = class_of(platform)
-    # Boards have few such runs: units with the memory of their host are one class.
-    kind = "unified" if kind == "gpu_board" else kind
-    return kind if kind in _SEVERAL else None
-
-
-def silicon_of(platform: Platform) -> str:
-    """Return what is one machine to its runs, whichever mode it is in."""
-    return platform.key.partition(":")[0]
-
-
-def unpacking_peak(platform: Platform) -> float | None:
-    """Return OP/s of the vector units that unpack weights as they are read; None for classes without such a term."""
-    units = [unit for unit in ("fp32", "tf32", "bf16", "fp16") if platform.has(unit)]
-    if alone_class(platform) not in _VECTOR or not units:
-        return None
-    return platform.peak(units[0])
 
 
 def estimate_beside(

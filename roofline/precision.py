@@ -215,8 +215,7 @@ for _name, (_average, _base, _wider) in _FILES.items():
 _add("mxfp4", "4.25", "fp16", mix=(("weights", "4.25", "all"), ("beside_experts", "16", "all")))
 # llama.cpp's file of such a mixture (MXFP4_MOE in llama-quant.cpp) has everything beside the experts in q8_0.
 _add("mxfp4_moe", "4.6", "fp16", rounded="int8", mix=(
-    ("weights", "4.25", "all"), ("beside_experts", "q8_0", "all"), ("embedding", "q8_0", "all"),
-    ("head", "q8_0", "all"),
+    ("weights", "q8_0", "all"), ("experts", "4.25", "all"), ("embedding", "q8_0", "all"), ("head", "q8_0", "all"),
 ))  # fmt: skip
 _add("mxfp8", "8.25", "fp16")
 # 16 elements of fp4 share an fp8 scale; activations are rounded to fp4 as they are read, so it runs on fp4 units.

@@ -478,10 +478,10 @@ def test_cards_of_one_user_have_layers_in_series_and_rates_of_tokens_their_own_c
         advice, slow, ["llama31_70b"]
     )
     shared = Request(context=1024, new_tokens=128, spread=Spread.TENSOR)
-    (bound,) = advise_decoder(
+    (card,) = advise_decoder(
         found, shared, keys("rtx-4090"), wish, datatypes=["q4_k_m"]
     ).candidates
-    assert bound.answer == "unknown"
+    assert (card.answer, card.units) == ("yes", 2)
 
 
 def test_what_prompts_need_is_read_once_for_all_their_tokens():
@@ -556,9 +556,9 @@ def test_the_chart_has_the_curve_and_every_machine(tmp_path):
 def test_a_bound_of_more_devices_says_what_fewer_are_expected_to_reach() -> None:
     network = decoder("llama31_8b")
     assert network is not None
-    wish = Wish(200)
+    wish = Wish(110)
     (found,) = advise_decoder(
-        network, Request(2048, 512), [platform("rtx-4090")], wish, datatypes=["q4_k_m"]
+        network, Request(2048, 512), [platform("arc-b580")], wish, datatypes=["q4_k_m"]
     ).candidates
     assert found.units > 1
     assert found.low is None
@@ -571,7 +571,7 @@ def test_what_the_bound_misses_is_said_to_be_at_the_bound() -> None:
     network = decoder("llama31_8b")
     assert network is not None
     (found,) = advise_decoder(
-        network, Request(2048, 512), [platform("rtx-4090")], Wish(1e6), datatypes=["q4_k_m"]
+        network, Request(2048, 512), [platform("arc-b580")], Wish(1e6), datatypes=["q4_k_m"]
     ).candidates
     assert any("of the throughput at the bound" in hurdle.text for hurdle in found.obstacles)
 

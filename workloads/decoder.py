@@ -329,6 +329,8 @@ class DecoderNetwork:
     notes: str = ""
     stored: str = ""
     """Format that its weights are published in; empty for the graph's own datatype."""
+    unread: str = ""
+    """Method by which its weights are stored in a format that is not known; empty for none."""
     task: str = "language decoder"
     dataset: str = "text"
 

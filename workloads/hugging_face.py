@@ -12,7 +12,7 @@ from roofline.errors import NetworkError, did_you_mean
 from roofline.number_format import plural
 from roofline.reading import JsonObject, read_json, read_text
 from roofline.workloads.decoder import Decoder, DecoderNetwork, SizesError
-from roofline.workloads.stored_format import stored_format
+from roofline.workloads.stored_format import quantization_method, stored_format
 
 MAX_BYTES = 1 << 20
 """The largest configuration that is read."""
@@ -131,10 +131,13 @@ def read_config(path: Path) -> DecoderNetwork:
             repair="Take it out if it changes no size; else export the network to ONNX, and give that file",
         )
     name = path.parent.resolve().name if path.name == "config.json" else path.stem
+    quantization = whole.get("quantization_config")
+    stored = stored_format(quantization)
+    unread = (quantization_method(quantization) or "no method") if stored is None else ""
     sizes = _decoder(_Config(path, config), _FAMILIES[family])
     return DecoderNetwork(
         name or "config", name or "config", f"{path.name} of {name}", sizes,
-        stored=stored_format(whole.get("quantization_config")),
+        stored=stored or "", unread=unread,
     )  # fmt: skip
 
 

@@ -15,41 +15,51 @@ _MODELOPT: Mapping[str, str] = {"FP8": "fp8", "NVFP4": "nvfp4"}
 _COMPRESSED: Mapping[tuple[object, ...], str] = {
     ("int", 4, _GROUP, None, None): "w4a16",
     ("int", 8, None, "int", 8): "int8",
+    ("int", 8, None, None, None): "w8a16",
     ("float", 8, None, "float", 8): "fp8",
     ("float", 4, 16, "float", 4): "nvfp4",
 }
 """Of compressed-tensors: kind, bits and group of weights, kind and bits of activations."""
 
 
-def stored_format(config: object) -> str:
-    """Return the name of the format, as `roofline.precision` knows it; empty where it is none of those or another.
+def stored_format(config: object) -> str | None:
+    """Return the name of the format, as `roofline.precision` knows it; empty without one, None for one that it lacks.
 
     Args:
         config: The value of ``quantization_config``.
     """
-    stated = _object(config)
-    method = str(stated.get("quant_method", "")).casefold()
-    if method in {"awq", "gptq"} and stated.get("group_size") == _GROUP:
-        return {4: "w4a16", 3: "w3a16"}.get(cast("int", stated.get("bits")), "")
+    if config is None:
+        return ""
+    values, method = _object(config), quantization_method(config)
+    if method in {"awq", "gptq"}:
+        bits = values.get("bits", values.get("w_bit"))
+        group = values.get("group_size", values.get("q_group_size"))
+        formats = {4: "w4a16", 3: "w3a16"}
+        return formats.get(bits) if isinstance(bits, int) and group == _GROUP else None
     if method == "modelopt":
-        return _MODELOPT.get(str(stated.get("quant_algo", "")), "")
+        return _MODELOPT.get(str(values.get("quant_algo", "")))
     if method == "compressed-tensors":
-        return _compressed(stated.get("config_groups"))
-    return _PLAIN.get(method, "")
+        return _compressed(values.get("config_groups"))
+    return _PLAIN.get(method)
 
 
-def _compressed(groups: object) -> str:
-    """Return the format of the only group of matrices; empty where there are several, or another."""
+def quantization_method(config: object) -> str:
+    """Return the name of the method that a ``quantization_config`` states; empty for none."""
+    return str(_object(config).get("quant_method", "")).casefold()
+
+
+def _compressed(groups: object) -> str | None:
+    """Return the format of the only group of matrices; None where there are several, or another."""
     entries = list(_object(groups).values())
     if len(entries) != 1:
-        return ""
+        return None
     group = _object(entries[0])
     weights, activations = _object(group.get("weights")), _object(group.get("input_activations"))
     key = (
         weights.get("type"), weights.get("num_bits"), weights.get("group_size"), activations.get("type"),
         activations.get("num_bits"),
     )  # fmt: skip
-    return next((name for known, name in _COMPRESSED.items() if known == key), "")
+    return next((name for known, name in _COMPRESSED.items() if known == key), None)
 
 
 def _object(value: object) -> JsonObject:

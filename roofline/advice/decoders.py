@@ -14,10 +14,10 @@ from roofline.advice.needs import Need
 from roofline.advice.search import Advice, rank
 from roofline.advice.wish import MAX_TPOT, MAX_TTFT, MIN_TOKENS_PER_S, Limit, Wish
 from roofline.conventions import Traffic
+from roofline.decoder_classes import class_of
 from roofline.decoding.memory import memory_of
 from roofline.decoding.request import Phase, Spread
 from roofline.errors import DatatypeError, OptionError
-from roofline.expected_tokens import class_of
 from roofline.model import at_precision, choose_unit
 from roofline.number_format import number, plural
 from roofline.precision import precision
@@ -71,7 +71,7 @@ def advise_decoder(
         )
     request = decoder.fit(request)
     counts = _device_counts(decoder, request, most_devices)
-    asked = [*product(datatypes or (None,), batches or (1,))]
+    asked = [*product(datatypes or (decoder.stored or None,), batches or (1,))]
     candidates: list[Candidate] = []
     needs: list[Need] = []
     lacking: Counter[str] = Counter()

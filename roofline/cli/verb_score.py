@@ -44,6 +44,8 @@ TABLES = (
 )
 
 
+_REASONS = 4
+"""Reasons why rows have no basis that are shown."""
 TITLES = {"early": "early, not in the fit"}
 """What a table is called where its name says too little."""
 
@@ -242,6 +244,7 @@ def _tables(document: Mapping[str, object]) -> str:
     ]
     conventions = dict(cast("Mapping[str, str]", document["conventions"]))
     notes = [f"mode: {conventions.pop('mode')}"] if "mode" in conventions else []
+    notes += _gaps(cast("Mapping[str, object]", document["evidence"]))
     stated = [f"{name}: {text}" for name, text in conventions.items()]
     head = (
         f"{document['model']} (version {document['model_version']}), --leave {document['leave']}"
@@ -249,6 +252,23 @@ def _tables(document: Mapping[str, object]) -> str:
     return (
         f"{head}\n\n" + "\n\n".join(found) + "\n\n" + as_table([], notes=notes, explained=stated)
     )
+
+
+def _gaps(evidence: Mapping[str, object]) -> list[str]:
+    """Return which rows are not scored, the most frequent reasons first."""
+    reasons = cast("Mapping[str, int]", evidence.get("without_basis") or {})
+    if not reasons:
+        return []
+    first = sorted(reasons.items(), key=lambda entry: -entry[1])[:_REASONS]
+    shown = "; ".join(f"{reason} ({count})" for reason, count in first)
+    more = (
+        f"; and {plural(len(reasons) - len(first), 'further reason')}"
+        if len(reasons) > _REASONS
+        else ""
+    )
+    return [
+        f"{plural(sum(reasons.values()), 'row')} of {evidence['runs']} without a basis: {shown}{more}"
+    ]
 
 
 def _entries(document: Mapping[str, object], name: str) -> Mapping[str, Scores]:

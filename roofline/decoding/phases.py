@@ -36,6 +36,8 @@ class Decoding:
     """Whether its phases have their layers as runtimes fuse them, too."""
     stored: str = ""
     """Format that its weights are published in, which is predicted where no other is asked for."""
+    unread: str = ""
+    """Method by which its weights are published in a format that is not known."""
     _counts: dict[tuple[Causal, int, int, int], Workload] = field(
         default_factory=dict[tuple[Causal, int, int, int], Workload],
         init=False,
@@ -134,13 +136,16 @@ def _mark_limits(layers: Sequence[Layer], experts: UnrolledExperts) -> tuple[Lay
     )
 
 
-def find_decoding(name: str, model: onnx.ModelProto, *, stored: str = "") -> Decoding | None:
+def find_decoding(
+    name: str, model: onnx.ModelProto, *, stored: str = "", unread: str = ""
+) -> Decoding | None:
     """Return a graph as a decoder; None where it has no cache among its inputs.
 
     Args:
         name: What it is called.
         model: The graph.
         stored: Format that its weights are published in, where that is not the graph's own datatype.
+        unread: Method of a format that they are published in and that is not known.
 
     Raises:
         DimensionError: It has one, but its inputs cannot be told apart.
@@ -149,7 +154,12 @@ def find_decoding(name: str, model: onnx.ModelProto, *, stored: str = "") -> Dec
     if roles is None:
         return None
     return Decoding(
-        name, _with_own_masks(model, roles), roles, unrolled_experts(model), stored=stored
+        name,
+        _with_own_masks(model, roles),
+        roles,
+        unrolled_experts(model),
+        stored=stored,
+        unread=unread,
     )
 
 

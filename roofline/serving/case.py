@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from roofline._sweep import Omission
+from roofline.decoder_classes import unpacking_peak
 from roofline.decoding.memory import Memory
 from roofline.decoding.phases import Decoding
 from roofline.decoding.request import CONTEXT, Phase, Request, Spread
-from roofline.expected_tokens import Parts, unpacking_peak
+from roofline.expected_tokens import Parts
 from roofline.model import Prediction
 from roofline.model._tokens import Tokens, answer_rate
 from roofline.number_format import number, plural
@@ -271,6 +272,11 @@ class ServingCase:
             notes.append(
                 f"{self.decoder.name} has {plural(self.decoder.roles.positions or 0, 'position')}: asked for "
                 f"{self.request.context:,} of context and {plural(self.request.new_tokens, 'new token')}"
+            )
+        if self.decoder.unread and precision(self.step.datatype).weight_bits >= 16:
+            notes.append(
+                f"the quantization_config of {self.decoder.name} ({self.decoder.unread}) states a format that is not "
+                f"known: this is of {self.step.datatype} weights; ask for the stored one by its datatype"
             )
         if fits is False:
             notes.append(self.excess())

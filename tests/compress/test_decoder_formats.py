@@ -126,3 +126,11 @@ def test_a_format_of_decoders_says_what_it_is_taken_for_elsewhere() -> None:
         "format of decoders" in note
         for note in roofline.load("mlp").under(precision="w4a16").notes
     )
+
+
+def test_llama_cpp_s_file_of_a_dense_decoder_has_no_experts_to_narrow() -> None:
+    stored = {
+        name: at_precision(roofline.load("llama32_1b"), name).weight_bytes
+        for name in ("mxfp4_moe", "q8_0")
+    }
+    assert stored["mxfp4_moe"] == stored["q8_0"]

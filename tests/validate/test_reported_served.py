@@ -6,13 +6,15 @@ import math
 from dataclasses import asdict
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from roofline.decoder_classes import several_class
 from roofline.decoding.phases import find_decoding
 from roofline.decoding.request import Phase, Request
-from roofline.expected_tokens import several_class
+from roofline.errors import TableError
 from roofline.model import Prediction
 from roofline.model.decoder_laws import shipped_laws
 from roofline.serving import serve
@@ -174,3 +176,24 @@ def test_other_makers_accelerators_have_estimates_of_one_request_too() -> None:
     answers = _answers("llama31_8b", "mi300x", "fp16", Phase.BOTH)
     assert [answer.batch for answer in answers] == [1, 2, 4, 8, 16]
     assert "several requests" in answers[0].estimate_of
+
+
+def test_rows_that_are_not_scored_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "served.csv"
+    good = "vllm,llama31_8b,NVIDIA GeForce RTX 4090,fp16,512,128,8,1,both,300"
+    bad = [
+        good.replace("RTX 4090", "RTX 9999"), good.replace("llama31_8b", "some"), good.replace(",8,1,", ",0,1,"),
+        good.replace("both", "prefill"), good.replace("fp16", "odd"),
+    ]  # fmt: skip
+    head = "backend,model,system,precision,input_tokens,output_tokens,concurrency,tp_size,phase,tokens_per_s"
+    path.write_text("\n".join([head, good, *bad]) + "\n")
+    table = decoder_table(read_source(path))
+    scores = summary(table, predict_table(table), model="expected", leave="none")
+    assert scores["by_quantity"]["several"]["n"] == 1
+    assert sum(scores["evidence"].get("without_basis", {}).values()) == 5
+    path.write_text("\n".join([head, *bad]) + "\n")
+    with pytest.raises(TableError, match="no row has a basis"):
+        predict_table(decoder_table(read_source(path)))
+    path.write_text("\n".join([head, good.replace(",300", ",30000")]) + "\n")
+    with pytest.raises(TableError, match=r"row 1: 30000 tokens/s of llama31_8b are \d+ times"):
+        predict_table(decoder_table(read_source(path)))

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from roofline.decoder_classes import alone_class, class_of, unpacking_peak
 from roofline.errors import TableError
-from roofline.expected_tokens import PIECE, alone_class, class_of, unpacking_peak
+from roofline.expected_tokens import PIECE
 from roofline.model.decoder_laws import LawRun, shipped_laws
 from roofline.spec import platform
 from roofline.validate.evidence.decoder_fit import leave_machines_out

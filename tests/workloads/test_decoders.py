@@ -16,6 +16,7 @@ from roofline.decoding.memory import memory_of
 from roofline.decoding.phases import find_decoding
 from roofline.decoding.request import Request
 from roofline.errors import DimensionError, NetworkError, OptionError
+from roofline.precision import precision
 from roofline.serving import serve
 from roofline.workloads import Decoder, DecoderNetwork, build, decoders
 
@@ -292,6 +293,13 @@ def test_a_cache_whose_head_size_is_left_open_takes_that_of_the_projection() -> 
             }}},
             "w4a16",
         ),
+        (
+            {"quant_method": "compressed-tensors", "config_groups": {"group_0": {
+                "weights": {"type": "int", "num_bits": 8}, "input_activations": None,
+            }}},
+            "w8a16",
+        ),
+        ({"quant_method": "awq", "w_bit": 4, "q_group_size": 128}, "w4a16"),
         ({"quant_method": "compressed-tensors", "config_groups": {"a": {}, "b": {}}}, "fp16"),
         ("nonsense", "fp16"),
         (None, "fp16"),
@@ -305,7 +313,13 @@ def test_a_checkpoint_is_predicted_in_the_format_that_it_is_stored_in(
     found = decoder(path)
     assert found is not None
     request, machines = Request(context=64, new_tokens=8), [roofline.platform("b200-sxm")]
-    assert {row.datatype for row in serve(found, request, machines).predictions} == {stored}
+    rows = serve(found, request, machines).predictions
+    assert {row.datatype for row in rows} == {stored}
+    # What is not understood is said, where a user might take the rows for those of the file.
+    unread = stored == "fp16" and quantization is not None
+    assert any("format that is not known" in note for note in rows[0].notes) is unread
+    stored_bits = precision(stored).weight_bits
+    assert (roofline.load(path).weight_bytes < 10e9) is (stored_bits <= 8)
     asked = serve(found, request, machines, datatypes=["fp8"])
     assert {row.datatype for row in asked.predictions} == {"fp8"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -122,6 +123,12 @@ class Table:
     def quantities(self) -> tuple[str, ...]:
         """What is predicted of it."""
         return ("tpot", "ttft", "several") if self.many else ("decode", "prefill")
+
+    @property
+    def gaps(self) -> Mapping[str, int]:
+        """Why rows have no basis, and how many of each."""
+        form = served if self.many else single_user
+        return Counter(form.gap_of(row) for row in self.rows if form.phase_of(row) is None)
 
     def of(self, quantity: str) -> QuantityRows:
         """Return the rows that there is a basis for predicting a quantity of."""

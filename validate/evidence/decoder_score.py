@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from roofline.errors import OptionError, TableError
 from roofline.model.decoder_laws import shipped_laws
 from roofline.model.sum_law import Floats, half_width, leave_out
+from roofline.number_format import plural
 from roofline.surfaces import MODEL, argument
 from roofline.validate.evidence.decoder_fit import nested_class_widths
 from roofline.validate.evidence.decoder_rows import QuantityRows, Table
@@ -69,7 +70,7 @@ def predict_table(
 
     Raises:
         OptionError: The model or what is to be left out is not known.
-        TableError: A rate of one user is far beyond its bound.
+        TableError: No row has a basis, or a rate is far beyond its bound.
     """
     if model not in {"expected", "equation1"}:
         raise OptionError(
@@ -80,6 +81,12 @@ def predict_table(
         raise OptionError(
             f"unknown {argument('leave').at(repr(leave))}", repair="Use silicon, family or none"
         )
+    if table.rows and not any(table.of(quantity).rows for quantity in table.quantities):
+        reason, count = max(table.gaps.items(), key=lambda entry: entry[1])
+        raise TableError(
+            f"no row has a basis: {reason} ({count} of {plural(len(table.rows), 'row')})",
+            repair="Mend the rows; docs/tokens.md has the columns",
+        )
     found: list[QuantityPrediction] = []
     for quantity in table.quantities:
         rows = table.of(quantity)
@@ -87,8 +94,7 @@ def predict_table(
             continue
         runs, measured = rows.runs, rows.measured
         least = np.log(sum(runs.terms[term] for term in _BOUNDS[quantity]))
-        if not table.many:
-            _check_rates(rows, least - measured)
+        _check_rates(rows, least - measured)
         entry, aside = shipped_laws()[quantity], rows.set_aside
         machines = rows.machines
         width = np.array(
@@ -124,11 +130,11 @@ def _check_rates(rows: QuantityRows, over: Floats) -> None:
         TableError: A rate is beyond `_OVER` times what bandwidth or peak lets through.
     """
     for place, row, beyond in zip(rows.places, rows.rows, np.exp(over).tolist(), strict=True):
-        if beyond > _OVER:
+        if beyond > _OVER and row.get("tokens_per_s"):
             raise TableError(
-                f"row {place + 1}: {row.get('tokens_per_s')} tokens/s of {row.get('model')} are {beyond:.0f} times "
-                f"what the data sheet of {row.get('machine')} lets through",
-                repair="Mend the rate, weight_gb or the machine, or leave the row out",
+                f"row {place + 1}: {row['tokens_per_s']} tokens/s of {row.get('model')} are {beyond:.0f} times "
+                f"what the data sheet of {row.get('machine') or row.get('system')} lets through",
+                repair="Mend the rate, the weights or the machine, or leave the row out",
             )
 
 
@@ -193,7 +199,11 @@ def summary(
         "model": model,
         "model_version": "decoders 4",
         "leave": leave,
-        "evidence": {"sha256": table.sha256, "runs": len(table.rows)},
+        "evidence": {
+            "sha256": table.sha256,
+            "runs": len(table.rows),
+            "without_basis": dict(table.gaps),
+        },
         "conventions": {
             "factor": "exp of the median of |log(predicted / measured)|; over machines: the mean of each machine's",
             "errors": "|predicted - measured| / measured, of times; 1.0 is 100 %",

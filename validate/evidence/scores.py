@@ -46,6 +46,8 @@ class ScoredEvidence(TypedDict):
     runs: int
     machines: NotRequired[int]
     silicon: NotRequired[int]
+    without_basis: NotRequired[dict[str, int]]
+    """Rows that are not scored, by the reason."""
 
 
 class ScoreHead(TypedDict):

@@ -22,13 +22,15 @@ from pathlib import Path
 
 import numpy as np
 
+from roofline.decoder_classes import class_of, several_class
 from roofline.errors import RooflineError
-from roofline.expected_tokens import MOST_QUEUED, class_of, several_class
+from roofline.expected_tokens import MOST_QUEUED
 from roofline.model import choose_unit
 from roofline.model.decoder_laws import shipped_laws
 from roofline.model.sum_law import Floats, Prior, Runs
 from roofline.precision import precision
 from roofline.spec import Platform, platform
+from roofline.spec.matching import find_match
 from roofline.validate.evidence.cells import optional_number
 from roofline.workloads import Decoder, decoders
 
@@ -115,7 +117,7 @@ def _plain(name: str) -> str:
 def machine_of(system: str) -> Platform | None:
     """Return the machine of a table's system; None for one that is not shipped."""
     plain = system.replace("_", "-")
-    for key in (plain, plain.removesuffix("-sxm"), f"{plain}-sxm"):
+    for key in (plain, plain.removesuffix("-sxm"), f"{plain}-sxm", find_match(system) or ""):
         try:
             return platform(key)
         except RooflineError:
@@ -127,6 +129,8 @@ def serving_of(row: Mapping[str, str]) -> Serving | None:
     """Return the terms of a run; None where its scheme, model or machine is not modelled."""
     key, machine = decoder_of(row["model"]), machine_of(row.get("system", ""))
     if key is None or machine is None:
+        return None
+    if row.get("phase", "both") not in ("decode", "both", ""):
         return None
     if (
         row.get("parallelism", "tensor") != "tensor"
@@ -214,6 +218,22 @@ def phase_of(row: Mapping[str, str]) -> str | None:
         decoder = decoders.get(decoder_of(row["model"]) or "")
         return None if decoder.sizes.linear_heads else "tpot"
     return None if several_class(machine) is None else "several"
+
+
+def gap_of(row: Mapping[str, str]) -> str:
+    """Return why a run has no basis."""
+    machine = machine_of(row.get("system", ""))
+    if machine is None:
+        return f"system {row.get('system')!r} is not known"
+    if decoder_of(row.get("model", "")) is None:
+        return f"decoder {row.get('model')!r} is not known"
+    if _unit(machine, row.get("precision", "")) is None:
+        return f"{machine.key} has no unit for {row.get('precision')!r}"
+    if row.get("phase", "both") not in ("decode", "both", ""):
+        return f"phase {row.get('phase')!r} is not one of decode and both"
+    if serving_of(row) is None:
+        return "requests or lengths are no numbers above zero, or its scheme is not modelled"
+    return f"no runs of several requests are a basis for {machine.key}"
 
 
 def kind_of(row: Mapping[str, str]) -> str:

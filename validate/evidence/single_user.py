@@ -15,18 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
+from roofline.decoder_classes import STACKED, alone_class, silicon_of, unpacking_peak
 from roofline.errors import RooflineError
-from roofline.expected_tokens import (
-    LAYERS,
-    PIECE,
-    STACKED,
-    alone_class,
-    silicon_of,
-    unpacking_peak,
-)
+from roofline.expected_tokens import LAYERS, PIECE
 from roofline.model import choose_unit
 from roofline.model.sum_law import Floats, Prior, Runs
 from roofline.spec import Platform, platform
+from roofline.spec.matching import find_match
 from roofline.validate.evidence.cells import optional_number
 
 COLUMNS = frozenset({"weight_gb", "phase", "machine", "model", "tokens_per_s"})
@@ -90,6 +85,17 @@ def phase_of(row: Mapping[str, str]) -> str | None:
     if phase == "prefill" and not (optional_number(row, "parameters_b") > 0 and _peak(row) > 0):
         return None
     return phase
+
+
+def gap_of(row: Mapping[str, str]) -> str:
+    """Return why a row has no basis."""
+    if row.get("phase", "") not in PRIORS:
+        return f"phase {row.get('phase')!r} is not one of {' and '.join(PRIORS)}"
+    if not optional_number(row, "weight_gb") > 0:
+        return "weight_gb is no number above zero"
+    if not _bandwidth(row) > 0:
+        return f"machine {row.get('machine')!r} is not known, and bandwidth_gb_s is not stated"
+    return "prompts need parameters_b, and a peak of the machine"
 
 
 def runs_of(rows: Sequence[Mapping[str, str]], phase: str) -> Runs:
@@ -185,7 +191,11 @@ def _find_platform(name: str) -> Platform | None:
 def _machine(row: Mapping[str, str]) -> Platform | None:
     """Return the platform of a row's machine, by its key or by a name that is known for it."""
     name = row.get("key", "") or row.get("machine", "")
-    return _find_platform(name) if name else None
+    found = _find_platform(name) if name else None
+    if found is not None or not name or optional_number(row, "bandwidth_gb_s") > 0:
+        return found
+    alike = find_match(name)
+    return None if alike is None else _find_platform(alike)
 
 
 def label_of(row: Mapping[str, str]) -> str:

@@ -84,6 +84,21 @@ def read_figures(path: Path, platforms: Sequence[Platform]) -> dict[str, list[Fi
     return found
 
 
+def _count_of(row: Mapping[str, str], name: str, where: str, default: int) -> int:
+    """Return a whole number of a row.
+
+    Raises:
+        TableError: It is none.
+    """
+    value = number_of(row, name, where, default)
+    if value != int(value):
+        raise TableError(
+            f"{where}: {name} is {row.get(name)!r}, not a whole number",
+            repair="Give a whole number",
+        )
+    return int(value)
+
+
 def _figure(row: Mapping[str, str], where: str, machine: Platform) -> Figure:
     """Return what a row says of the machine."""
     rate = number_of(row, "tokens_per_s", where)
@@ -91,10 +106,15 @@ def _figure(row: Mapping[str, str], where: str, machine: Platform) -> Figure:
     if named not in set(Phase):
         hint = did_you_mean(named, list(Phase)) or "Use decode, prefill or both"
         raise TableError(f"{where}: unknown phase {named!r}", repair=hint)
-    whole = [
-        int(number_of(row, name, where, default))
-        for name, default in (("context", CONTEXT), ("new_tokens", _NEW_TOKENS), ("devices", 1))
-    ]
+    *whole, batch = (
+        _count_of(row, name, where, default)
+        for name, default in (
+            ("context", CONTEXT),
+            ("new_tokens", _NEW_TOKENS),
+            ("devices", 1),
+            ("batch", 1),
+        )
+    )
     request = Request(whole[0], whole[1], Phase(named), whole[2])
     network = decoder(row["network"])
     if network is None:
@@ -106,7 +126,6 @@ def _figure(row: Mapping[str, str], where: str, machine: Platform) -> Figure:
     def prepare(workload: Workload, name: str | None) -> Workload:
         return compress_by_flags(workload, datatype=[name or row["datatype"]])
 
-    batch = int(number_of(row, "batch", where, 1))
     try:
         (case,) = cases(
             network, request, [machine], datatypes=[row["datatype"]], batches=[batch], prepare=prepare,

@@ -287,7 +287,7 @@ def _row(
     bound: Prediction,
     tokens: Tokens,
     tpot: Sequence[float],
-    prompts: tuple[tuple[float, ...] | None, tuple[float, ...] | None],
+    prompts: tuple[Sequence[float] | None, Sequence[float] | None],
     rests: str,
     least: float | None,
 ) -> Prediction:

@@ -267,8 +267,8 @@ def _sizes(config: _Config) -> dict[str, int]:
 def _rotary(config: _Config, head_size: int) -> int:
     """Return how many dimensions of a head are turned by its position; 0 for all."""
     inner = config.values.get("rope_parameters")
-    told = cast("JsonObject", inner) if isinstance(inner, dict) else {}
-    share = config.values.get("partial_rotary_factor", told.get("partial_rotary_factor"))
+    angles: JsonObject = cast("JsonObject", inner) if isinstance(inner, dict) else {}
+    share = config.values.get("partial_rotary_factor", angles.get("partial_rotary_factor"))
     if not isinstance(share, int | float) or isinstance(share, bool) or not 0 < share < 1:
         return 0
     return int(head_size * share)

@@ -27,6 +27,8 @@ COMPRESSIONS = ("fp16", "int8", "w4a16")
 PAPERS = ("qutibench", "dlas", "turner")
 TOLERANCE = 1e-12
 """Largest relative difference of two floats that are the same."""
+DIGITS = 14
+"""Significant digits of floats: more are below the tolerance, and the corpus is to stay small."""
 
 VERBS = ("count", "predict", "advise", "reproduce", "compress")
 
@@ -181,9 +183,11 @@ def _summary(values: list[Any]) -> Any:
 
 
 def _closed(value: Any) -> Any:
-    """Return a document with lists of like rows as tables: their keys once."""
+    """Return a document with lists of like rows as tables, their keys once, and no more digits than are compared."""
     if isinstance(value, dict):
         return {key: _closed(entry) for key, entry in value.items()}
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
     if not isinstance(value, list):
         return value
     if len(value) > 1 and all(isinstance(row, dict) for row in value):

@@ -35,6 +35,6 @@ def forward(logarithms: Floats, terms: Sequence[Floats], power: float) -> tuple[
     return np.log(total), shares
 
 
-def huber_weight(residual: Floats, limit: float) -> Floats:
+def huber_weight(residual: Floats, limit: Floats | float) -> Floats:
     """Return the weight of each residual in a fit that charges those beyond a limit by their size alone."""
     return np.minimum(1, limit / np.maximum(np.abs(residual), 1e-12))

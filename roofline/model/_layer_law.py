@@ -105,7 +105,8 @@ def kinds_of(layers: LayerGroups) -> Floats:
     place = layers.values[:, KIND].astype(np.int64)
     own = place < kinds
     at = layers.run[own] * kinds + place[own]
-    return np.bincount(at, layers.values[own, MACS], minlength=runs * kinds).reshape(runs, kinds)
+    summed = np.bincount(at, layers.values[own, MACS], minlength=runs * kinds)
+    return summed.astype(np.float64).reshape(runs, kinds)
 
 
 def machines_alone(facts: Facts) -> Facts:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from roofline.arguments import check_items, check_kind, check_list, check_whole
 from roofline.binding import Binding
@@ -87,10 +87,7 @@ def load_bound(model: str | Path, binding: Binding) -> Workload:
         found = decoder(model)
         if found is not None:
             request = Request(causal=binding.causal, defaults=frozenset({"context"}))
-            step = found.step(found.fit(request), binding.batch or 1)
-            if not found.stored:
-                return step
-            return importlib.import_module("roofline.model").at_precision(step, found.stored)
+            return found.step(found.fit(request), binding.batch or 1)
     return Workload.from_onnx(network.build(), name=network.key, binding=binding)
 
 
@@ -113,9 +110,8 @@ def decoder(model: str | Path) -> Decoding | None:
     sized = importlib.import_module("roofline.workloads").DecoderNetwork
     if not isinstance(network, sized):
         return None
-    return find_decoding(
-        network.key, network.build(), stored=network.stored, unread=network.unread
-    )
+    sizes = cast("DecoderNetwork", network)
+    return find_decoding(sizes.key, sizes.build(), stored=sizes.stored, unread=sizes.unread)
 
 
 def find_network(model: str | Path) -> Network | DecoderNetwork | None:

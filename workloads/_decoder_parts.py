@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from roofline.workloads._builder import Builder
     from roofline.workloads._value import Value
-    from roofline.workloads.decoder import Decoder
 
 
 def table(net: Builder, name: str, *dims: int) -> str:
@@ -52,12 +51,9 @@ def lengths(net: Builder, mask: Value) -> tuple[str, str]:
     return valid.name, net.node("Cast", [scalar.name], (), name="lengths.total", to=_INT32).name
 
 
-def angles(net: Builder, sizes: Decoder) -> list[str]:
-    """Store the tables of the cosine and sine of each position's angles."""
-    return [
-        table(net, f"rotary.{part}", sizes.positions, (sizes.rotary or sizes.head_size) // 2)
-        for part in ("cosine", "sine")
-    ]
+def angles(net: Builder, positions: int, turned: int) -> list[str]:
+    """Store the tables of the cosine and sine of each position's angles, of which two dimensions share one."""
+    return [table(net, f"rotary.{part}", positions, turned // 2) for part in ("cosine", "sine")]
 
 
 def last_bounds(net: Builder) -> list[str]:

@@ -6,65 +6,94 @@ The operators are those of ONNX Runtime's contrib domain, which exporters write.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from roofline.workloads import _decoder_parts as parts
+from roofline.workloads._decoder_parts import head_norm, table
 
 if TYPE_CHECKING:
     from roofline.workloads._builder import Builder
     from roofline.workloads._value import Value
-    from roofline.workloads.decoder import Decoder
 
 _MS = "com.microsoft"
 
 
-def linear_parameters(sizes: Decoder) -> int:
-    """Return the parameters of a layer's linear attention in closed form."""
-    keys, values = _widths(sizes)
-    mixed = 2 * keys + values
-    projections = sizes.hidden * (mixed + values + 2 * sizes.linear_heads) + values * sizes.hidden
-    return projections + mixed * sizes.kernel + 2 * sizes.linear_heads + sizes.linear_size
+@dataclass(frozen=True, slots=True)
+class LinearAttention:
+    """The sizes of a layer's linear attention."""
 
+    hidden: int
+    """Width between layers."""
+    heads: int
+    """Of values, each with a state of its own."""
+    key_heads: int
+    """Of queries and keys."""
+    size: int
+    """Of a head."""
+    kernel: int
+    """Positions that the convolution sees."""
 
-def linear_attention(net: Builder, x: Value, sizes: Decoder, layer: int) -> Value:
-    """Add linear attention over (positions, hidden), its two states among the inputs and outputs."""
-    from roofline.workloads._weights import Draw
+    @property
+    def _widths(self) -> tuple[int, int]:
+        """The width of all keys, and of all values."""
+        return self.key_heads * self.size, self.heads * self.size
 
-    keys, values = _widths(sizes)
-    heads, size = sizes.linear_heads, sizes.linear_size
-    mixed = net.linear(x, 2 * keys + values, bias=False)
-    gate = net.linear(x, values, bias=False)
-    rate, decay = (net.linear(x, heads, bias=False) for _ in range(2))
-    query, key, value = _split(
-        net, _convolve(net, mixed, sizes.kernel, layer), (keys, keys, values)
-    )
-    query, key = (_spread(net, part, sizes) for part in (query, key))
-    offset = net.store(f"{decay.name}.offset", (heads,), Draw.OFFSET)
-    pace = net.store(f"{decay.name}.pace", (heads,), Draw.OFFSET)
-    soft = net.node("Softplus", [net.node("Add", [decay.name, offset], (heads,)).name], (heads,))
-    fading = net.node("Mul", [soft.name, pace], (heads,))
-    state = (heads, size, size)
-    past = net.sequence(state, name=f"past_key_values.{layer}.recurrent_state")
-    present = f"present.{layer}.recurrent_state"
-    attended = net.node(
-        "LinearAttention",
-        [query.name, key.name, value.name, past.name, fading.name, net.sigmoid(rate).name],
-        (values,), more=[present], domain=_MS, q_num_heads=heads, kv_num_heads=heads, update_rule="gated_delta",
-    )  # fmt: skip
-    net.further_output(present, state)
-    normed = parts.head_norm(net, attended, heads, size)
-    return net.linear(net.mul(normed, net.swish(gate)), sizes.hidden, bias=False)
+    @property
+    def parameters(self) -> int:
+        """Parameters in closed form."""
+        keys, values = self._widths
+        mixed = 2 * keys + values
+        projections = self.hidden * (mixed + values + 2 * self.heads) + values * self.hidden
+        return projections + mixed * self.kernel + 2 * self.heads + self.size
 
+    def define(self, net: Builder, x: Value, layer: int) -> Value:
+        """Add it over (positions, hidden), its two states among the inputs and outputs."""
+        from roofline.workloads._weights import Draw
 
-def _widths(sizes: Decoder) -> tuple[int, int]:
-    """Return the width of all keys, and of all values."""
-    return sizes.linear_key_heads * sizes.linear_size, sizes.linear_heads * sizes.linear_size
+        keys, values = self._widths
+        heads, size = self.heads, self.size
+        mixed = net.linear(x, 2 * keys + values, bias=False)
+        gate = net.linear(x, values, bias=False)
+        rate, decay = (net.linear(x, heads, bias=False) for _ in range(2))
+        seen = _convolve(net, mixed, self.kernel, layer)
+        query, key, value = _split(net, seen, (keys, keys, values))
+        query, key = (self._spread(net, part) for part in (query, key))
+        offset = net.store(f"{decay.name}.offset", (heads,), Draw.OFFSET)
+        pace = net.store(f"{decay.name}.pace", (heads,), Draw.OFFSET)
+        moved = net.node("Add", [decay.name, offset], (heads,))
+        soft = net.node("Softplus", [moved.name], (heads,))
+        fading = net.node("Mul", [soft.name, pace], (heads,))
+        state = (heads, size, size)
+        past = net.sequence(state, name=f"past_key_values.{layer}.recurrent_state")
+        present = f"present.{layer}.recurrent_state"
+        attended = net.node(
+            "LinearAttention",
+            [query.name, key.name, value.name, past.name, fading.name, net.sigmoid(rate).name],
+            (values,), more=[present], domain=_MS, q_num_heads=heads, kv_num_heads=heads, update_rule="gated_delta",
+        )  # fmt: skip
+        net.further_output(present, state)
+        normed = head_norm(net, attended, heads, size)
+        return net.linear(net.mul(normed, net.swish(gate)), self.hidden, bias=False)
+
+    def _spread(self, net: Builder, x: Value) -> Value:
+        """Bring each head to length one, and give it to all heads of values that share it."""
+        keys, heads, size = self.key_heads, self.heads, self.size
+        apart = net.vector(f"{x.name}.apart", (0, 0, keys, 1, size))
+        unit = net.node(
+            "LpNormalization", [net.node("Reshape", [x.name, apart], (keys, 1, size)).name],
+            (keys, 1, size), axis=-1, p=2,
+        )  # fmt: skip
+        if heads > keys:
+            times = net.vector(f"{x.name}.times", (1, 1, 1, heads // keys, 1))
+            unit = net.node("Expand", [unit.name, times], (keys, heads // keys, size))
+        joined = net.vector(f"{x.name}.joined", (0, 0, heads * size))
+        return net.node("Reshape", [unit.name, joined], (heads * size,))
 
 
 def _convolve(net: Builder, x: Value, kernel: int, layer: int) -> Value:
     """Let each channel see the last positions, the first of them from the state, and swish."""
     (width,) = x.shape
-    weight = parts.table(net, f"{x.name}.kernel", width, 1, kernel)
+    weight = table(net, f"{x.name}.kernel", width, 1, kernel)
     kept = (kernel - 1, width)
     past = net.sequence(kept, name=f"past_key_values.{layer}.conv_state")
     present = f"present.{layer}.conv_state"
@@ -85,18 +114,3 @@ def _split(net: Builder, x: Value, widths: tuple[int, ...]) -> list[Value]:
         first,
         *(type(x)(name, (width,)) for name, width in zip(further, widths[1:], strict=True)),
     ]
-
-
-def _spread(net: Builder, x: Value, sizes: Decoder) -> Value:
-    """Bring each head to length one, and give it to all heads of values that share it."""
-    keys, heads, size = sizes.linear_key_heads, sizes.linear_heads, sizes.linear_size
-    apart = net.vector(f"{x.name}.apart", (0, 0, keys, 1, size))
-    unit = net.node(
-        "LpNormalization", [net.node("Reshape", [x.name, apart], (keys, 1, size)).name],
-        (keys, 1, size), axis=-1, p=2,
-    )  # fmt: skip
-    if heads > keys:
-        times = net.vector(f"{x.name}.times", (1, 1, 1, heads // keys, 1))
-        unit = net.node("Expand", [unit.name, times], (keys, heads // keys, size))
-    joined = net.vector(f"{x.name}.joined", (0, 0, heads * size))
-    return net.node("Reshape", [unit.name, joined], (heads * size,))

@@ -15,8 +15,16 @@ from roofline.errors import NetworkError, OptionError
 from roofline.number_format import plural
 from roofline.reading import MAX_INTEGER, quote
 from roofline.registry import Registry
-from roofline.workloads import _decoder_parts as parts
-from roofline.workloads._linear_attention import linear_attention, linear_parameters
+from roofline.workloads._decoder_parts import (
+    angles,
+    cap,
+    head_norm,
+    last_bounds,
+    lengths,
+    norm,
+    table,
+)
+from roofline.workloads._linear_attention import LinearAttention
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -189,43 +197,47 @@ class Decoder:
         tables = (1 if self.tied else 2) * self.vocabulary * self.hidden
         norms = (4 if self.sandwich else 2) * self.hidden
         linear = sum(map(self.is_linear, range(self.layers)))
-        mixers = (self.layers - linear) * attention + linear * linear_parameters(self)
+        mixers = (self.layers - linear) * attention + linear * self._linear_attention.parameters
         return mixers + self.layers * (block + norms) + self.hidden + tables
+
+    @property
+    def _linear_attention(self) -> LinearAttention:
+        return LinearAttention(
+            self.hidden, self.linear_heads, self.linear_key_heads, self.linear_size, self.kernel
+        )
 
     def define(self, net: Builder) -> None:
         """Add the decoder's inputs, operators and outputs to a builder."""
         ids = net.sequence(["sequence_length"], name="input_ids", dtype=net.INT64)
         mask = net.sequence(["total_sequence_length"], name="attention_mask", dtype=net.INT64)
         # What every layer's attention takes: lengths with and without padding, and tables of angles.
-        shared = [*parts.lengths(net, mask), *parts.angles(net, self)]
+        shared = [*lengths(net, mask), *angles(net, self.positions, self.rotary or self.head_size)]
         # A value's shape is its width; batch and position are the open dimensions in front.
-        embedding = parts.table(net, "embedding.weight", self.vocabulary, self.hidden)
+        embedding = table(net, "embedding.weight", self.vocabulary, self.hidden)
         x = net.node("Gather", [embedding, ids.name], (self.hidden,), name="embedding", axis=0)
         if self.scaled:
             factor = net.constant("embedding.scale", math.sqrt(self.hidden))
             x = net.node("Mul", [x.name, factor], x.shape, name="embedding_scale")
         for layer in range(self.layers):
             with net.scope(f"layer{layer}"):
-                normed = parts.norm(net, x)
+                normed = norm(net, x)
                 if self.is_linear(layer):
-                    mixed = linear_attention(net, normed, self, layer)
+                    mixed = self._linear_attention.define(net, normed, layer)
                 else:
                     mixed = self._attention(net, normed, layer, shared)
-                x = net.add(x, parts.norm(net, mixed) if self.sandwich else mixed)
-                normed = parts.norm(net, x)
+                x = net.add(x, norm(net, mixed) if self.sandwich else mixed)
+                normed = norm(net, x)
                 made = self._block(net, normed)
-                x = net.add(x, parts.norm(net, made) if self.sandwich else made)
-        last = net.node(
-            "Slice", [x.name, *parts.last_bounds(net)], (self.hidden,), name="last_position"
-        )
-        last = parts.norm(net, last)
+                x = net.add(x, norm(net, made) if self.sandwich else made)
+        last = net.node("Slice", [x.name, *last_bounds(net)], (self.hidden,), name="last_position")
+        last = norm(net, last)
         if self.tied:
             turned = net.node("Transpose", [embedding], (), name="head.weight", perm=[1, 0])
             scores = net.node("MatMul", [last.name, turned.name], (self.vocabulary,), name="head")
         else:
             scores = net.linear(last, self.vocabulary, bias=False)
         if self.final_cap:
-            scores = parts.cap(net, scores, self.final_cap)
+            scores = cap(net, scores, self.final_cap)
         net.output(scores, "logits", shape=(1, self.vocabulary))
 
     def _attention(self, net: Builder, x: Value, layer: int, shared: list[str]) -> Value:
@@ -234,17 +246,17 @@ class Decoder:
             net.linear(x, self.kv_heads * self.head_size, bias=self.qkv_bias) for _ in range(2)
         )
         if self.qk_norm:
-            query = parts.head_norm(net, query, self.heads, self.head_size)
-            key = parts.head_norm(net, key, self.kv_heads, self.head_size)
+            query = head_norm(net, query, self.heads, self.head_size)
+            key = head_norm(net, key, self.kv_heads, self.head_size)
         if self.wide_norm:
-            query, key = parts.norm(net, query), parts.norm(net, key)
+            query, key = norm(net, query), norm(net, key)
         cache = (self.kv_heads, "past_sequence_length", self.head_size)
         past = [
             net.sequence(cache, name=f"past_key_values.{layer}.{part}")
             for part in ("key", "value")
         ]
         present = [f"present.{layer}.{part}" for part in ("key", "value")]
-        sinks = ["", "", parts.table(net, f"layer{layer}/sinks", self.heads)] if self.sinks else []
+        sinks = ["", "", table(net, f"layer{layer}/sinks", self.heads)] if self.sinks else []
         window: dict[str, Any] = {}
         if self.is_windowed(layer):
             window["local_window_size"] = self.window
@@ -290,7 +302,7 @@ class Decoder:
             ("down.bias", (self.experts, self.hidden)),
         )
         stored = [
-            parts.table(net, f"{flat.name}.{name}", *dims)
+            table(net, f"{flat.name}.{name}", *dims)
             if self.expert_bias or "bias" not in name
             else ""
             for name, dims in sizes

@@ -276,7 +276,7 @@ class ServingCase:
         if self.decoder.unread and precision(self.step.datatype).weight_bits >= 16:
             notes.append(
                 f"the quantization_config of {self.decoder.name} ({self.decoder.unread}) states a format that is not "
-                f"known: this is of {self.step.datatype} weights; ask for the stored one by its datatype"
+                f"known: this is of weights in {self.step.datatype}; ask for the stored one by its datatype"
             )
         if fits is False:
             notes.append(self.excess())

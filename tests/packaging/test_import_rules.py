@@ -58,7 +58,7 @@ LAYERS = (
     ("compression_flags",),
     ("model",),
     ("_sweep", "speedup", "sweeping"),
-    ("serving", "expected_tokens"),
+    ("serving", "expected_tokens", "decoder_classes"),
     ("chart", "report"),
     ("workloads",),
     ("advice",),

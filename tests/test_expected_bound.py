@@ -10,7 +10,7 @@ import pytest
 
 import roofline as rl
 from roofline.cost import Cost
-from roofline.errors import OptionError
+from roofline.errors import NoBasisError, OptionError
 from roofline.layer import Layer
 from roofline.model._capping import cap_throughput
 from roofline.model._quantiles import EIGHT_OF_TEN
@@ -296,3 +296,9 @@ def test_a_network_is_brought_to_the_bytes_of_what_is_asked() -> None:
     matrices = network.cost.macs
     assert narrow.weight_bytes == matrices + 4 * (network.cost.weights - matrices)
     assert brought(network, "int8") is narrow
+
+
+def test_what_an_estimate_lacks_is_named_and_no_more() -> None:
+    with pytest.raises(NoBasisError) as caught:
+        rl.predict(rl.load("resnet50"), rl.platform("tpu-v5e"), datatype="int8", model="expected")
+    assert caught.value.message.endswith("on tpu-v5e; it needs: evidence")

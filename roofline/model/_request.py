@@ -12,7 +12,7 @@ from roofline.errors import DatatypeError, NoBasisError
 from roofline.model._case import Case, check_batch, most_held
 from roofline.model._law_estimates import Effect
 from roofline.model._prediction import Prediction
-from roofline.model._registry import Model, best_estimates, models
+from roofline.model._registry import Model, Need, best_estimates, models
 from roofline.model._units import choose_unit, main_datatype
 from roofline.precision import Precision, precision
 from roofline.spec import Platform
@@ -62,7 +62,8 @@ def run(model: Model, workload: Workload, platform: Platform, choices: Choices) 
 
 def no_basis(model: Model, workload: Workload, platform: Platform) -> NoBasisError:
     """Return the error of an estimate that has nothing to rest on."""
-    needs = ", ".join(sorted(need.value for need in model.needs))
+    # A peak that is missing is an error of its own.
+    needs = ", ".join(sorted(need.value for need in model.needs if need is not Need.PEAK))
     return NoBasisError(
         f"{model.name} has no basis for {workload.name} on {platform.key}; it needs: {needs}",
         repair=f"Ask for a bound: {MODEL.at('equation1')}",

@@ -20,7 +20,7 @@ from roofline.workload import Workload
 if TYPE_CHECKING:
     from roofline.decoding.phases import Decoding
     from roofline.workloads import Network
-    from roofline.workloads.decoder import DecoderNetwork
+    from roofline.workloads.decoder_network import DecoderNetwork
 
 
 def load(

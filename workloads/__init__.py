@@ -14,7 +14,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from roofline.workloads._network import Network, build, find_shipped, network, networks
-from roofline.workloads.decoder import Decoder, DecoderNetwork, decoder, decoders
+from roofline.workloads.decoder import Decoder
+from roofline.workloads.decoder_network import DecoderNetwork, decoder, decoders
 
 if TYPE_CHECKING:
     from roofline.workloads._builder import Builder

@@ -46,6 +46,12 @@ class LinearAttention:
         projections = self.hidden * (mixed + values + 2 * self.heads) + values * self.hidden
         return projections + mixed * self.kernel + 2 * self.heads + self.size
 
+    @property
+    def state_elements(self) -> int:
+        """Elements of a request's states: one for each head, and the last positions of the convolution."""
+        keys, values = self._widths
+        return self.heads * self.size**2 + max(self.kernel - 1, 0) * (2 * keys + values)
+
     def define(self, net: Builder, x: Value, layer: int) -> Value:
         """Add it over (positions, hidden), its two states among the inputs and outputs."""
         from roofline.workloads._weights import Draw

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from roofline.errors import NetworkError, did_you_mean
 from roofline.registry import Registry
-from roofline.workloads.decoder import DecoderNetwork, Weights, check_build, decoders
+from roofline.workloads.decoder_network import DecoderNetwork, Weights, check_build, decoders
 
 if TYPE_CHECKING:
     import onnx

@@ -11,7 +11,8 @@ from typing import Any, cast
 from roofline.errors import NetworkError, did_you_mean
 from roofline.number_format import plural
 from roofline.reading import JsonObject, read_json, read_text
-from roofline.workloads.decoder import Decoder, DecoderNetwork, SizesError
+from roofline.workloads.decoder import Decoder, SizesError
+from roofline.workloads.decoder_network import DecoderNetwork
 from roofline.workloads.stored_format import quantization_method, stored_format
 
 MAX_BYTES = 1 << 20

@@ -11,7 +11,8 @@ from importlib.resources import files
 from typing import Any
 
 from roofline.reading import read_csv
-from roofline.workloads.decoder import Decoder, decoder
+from roofline.workloads.decoder import Decoder
+from roofline.workloads.decoder_network import decoder
 
 NAME = "decoders.csv"
 """A column for every size that is not its default in all of them; an empty cell is the default."""

@@ -10,7 +10,8 @@ import pytest
 
 from roofline.decoding.request import Phase
 from roofline.validate.measuring.decoder_model import Stage, in_format, shared_caches, stage_inputs
-from roofline.workloads.decoder import Decoder, DecoderNetwork
+from roofline.workloads.decoder import Decoder
+from roofline.workloads.decoder_network import DecoderNetwork
 
 from ..cli_process import run_roofline
 

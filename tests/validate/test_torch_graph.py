@@ -10,7 +10,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from roofline.workloads import build
-from roofline.workloads.decoder import Decoder, DecoderNetwork
+from roofline.workloads.decoder import Decoder
+from roofline.workloads.decoder_network import DecoderNetwork
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch", reason="torch is not installed")

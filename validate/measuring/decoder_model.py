@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import onnx
 
     from roofline.compress.quantization import Quantization
-    from roofline.workloads.decoder import DecoderNetwork
+    from roofline.workloads.decoder_network import DecoderNetwork
 
 BLOCK = 128
 """Weights that share a scale in a file of narrow weights, as `roofline.precision` counts them."""

@@ -174,11 +174,11 @@ def _laws_of(bound: Prediction, platform: Platform, parts: Parts) -> _Laws | Non
         )
         return _Laws(
             apart, None, 1, f"runs of several requests on {machines} (vLLM, llama.cpp and their like)",
-            shows_first=False, whole=whole,
+            whole=whole,
             alone=_alone_laws(bound, platform, parts) if tokens.devices == 1 else None,
         )  # fmt: skip
-    if kind == "served" and not (alone and tokens.devices == 1):
-        # Servers of many requests do not run files of llama.cpp, and no runs are of such cards behind one another.
+    if kind == "served" and series:
+        # No runs are of such cards behind one another.
         return None
     if bound.batch > 1 or (tokens.devices > 1 and not series):
         # Nor of several requests on other machines.

@@ -72,6 +72,7 @@ def _density_sums() -> Floats:
 
 
 _SHARES = np.maximum(_density_sums(), 1e-250)
+_LOG_SHARES = np.log(_SHARES)
 
 
 def _share_below(place: Floats) -> Floats:
@@ -81,4 +82,4 @@ def _share_below(place: Floats) -> Floats:
 
 def _place_of(share: Floats) -> Floats:
     """Return the place below which a share of a normal distribution lies."""
-    return np.asarray(np.interp(np.log(share), np.log(_SHARES), _PLACES), np.float64)
+    return np.asarray(np.interp(np.log(share), _LOG_SHARES, _PLACES), np.float64)

@@ -61,6 +61,8 @@ RUNS = Path(__file__).with_name("reported_served.csv")
 
 _BYTES = {"bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "fp4": 4.5 / 8, "int4": 4.5 / 8, "mxfp4": 2.0}
 """Bytes of a weight, scales included; of mxfp4 outside of experts."""
+_PHASES = ("decode", "both", "")
+"""What rates are of: steps alone, or whole answers, which an empty cell means too."""
 _LLAMA_TABLE = 6.5625 / 8
 """Bytes of an output projection in llama.cpp's narrow formats (q6_k)."""
 
@@ -117,12 +119,14 @@ def _plain(name: str) -> str:
 def machine_of(system: str) -> Platform | None:
     """Return the machine of a table's system; None for one that is not shipped."""
     plain = system.replace("_", "-")
-    for key in (plain, plain.removesuffix("-sxm"), f"{plain}-sxm", find_match(system) or ""):
+    for key in (plain, plain.removesuffix("-sxm"), f"{plain}-sxm"):
         try:
             return platform(key)
         except RooflineError:
             continue
-    return None
+    # Looked for last: it reads every platform file.
+    alike = find_match(system)
+    return None if alike is None else platform(alike)
 
 
 def serving_of(row: Mapping[str, str]) -> Serving | None:
@@ -130,7 +134,7 @@ def serving_of(row: Mapping[str, str]) -> Serving | None:
     key, machine = decoder_of(row["model"]), machine_of(row.get("system", ""))
     if key is None or machine is None:
         return None
-    if row.get("phase", "both") not in ("decode", "both", ""):
+    if row.get("phase", "both") not in _PHASES:
         return None
     if (
         row.get("parallelism", "tensor") != "tensor"
@@ -157,13 +161,13 @@ def serving_of(row: Mapping[str, str]) -> Serving | None:
     wide = 1 if row.get("backend") in _NARROW_CACHES and plain <= 1 else 2
     capacity, each = (
         machine.capacity,
-        (wide * _cache(sizes, context + new) / shares + 2 * _states(sizes) / devices),
+        (wide * _cache(sizes, context + new) / shares + 2 * sizes.state_elements / devices),
     )
     room = None if capacity is None else (capacity - stored / devices) / each
     running = requests if room is None else min(requests, max(room, 1.0))
     read = _weights(sizes, running, plain, expert, table)
     # A state of fixed size is read and written each step.
-    cache_bytes = running * (wide * _cache(sizes, mean) + 2 * 2 * _states(sizes))
+    cache_bytes = running * (wide * _cache(sizes, mean) + 2 * 2 * sizes.state_elements)
     moved = (read / devices + cache_bytes / shares) / machine.bandwidth
     step = max(2 * running * _macs(sizes, mean) / peak, moved)
     prompt = max(
@@ -229,7 +233,7 @@ def gap_of(row: Mapping[str, str]) -> str:
         return f"decoder {row.get('model')!r} is not known"
     if _unit(machine, row.get("precision", "")) is None:
         return f"{machine.key} has no unit for {row.get('precision')!r}"
-    if row.get("phase", "both") not in ("decode", "both", ""):
+    if row.get("phase", "both") not in _PHASES:
         return f"phase {row.get('phase')!r} is not one of decode and both"
     if serving_of(row) is None:
         return "requests or lengths are no numbers above zero, or its scheme is not modelled"
@@ -328,7 +332,7 @@ def _macs(sizes: Decoder, seen: float) -> float:
     table = sizes.vocabulary * sizes.hidden
     idle = sizes.layers * (sizes.experts - sizes.active) * 3 * sizes.hidden * sizes.expert_mlp
     products = sizes.parameters - idle - (1 if sizes.tied else 2) * table
-    states = 3 * sizes.linear_heads * sizes.linear_size**2 * _linear_layers(sizes)
+    states = 3 * sizes.linear_heads * sizes.linear_size**2 * sizes.linear_layers
     return products + states + 2 * sizes.heads * sizes.head_size * _visible_positions(sizes, seen)
 
 
@@ -339,17 +343,6 @@ def _visible_positions(sizes: Decoder, length: float) -> float:
         for layer in range(sizes.layers)
         if not sizes.is_linear(layer)
     )
-
-
-def _linear_layers(sizes: Decoder) -> int:
-    return sum(map(sizes.is_linear, range(sizes.layers)))
-
-
-def _states(sizes: Decoder) -> int:
-    """Return the elements of one request's states, which linear attention keeps."""
-    mixed = (2 * sizes.linear_key_heads + sizes.linear_heads) * sizes.linear_size
-    each = sizes.linear_heads * sizes.linear_size**2 + max(sizes.kernel - 1, 0) * mixed
-    return _linear_layers(sizes) * each
 
 
 def _cache(sizes: Decoder, length: float) -> float:

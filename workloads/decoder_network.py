@@ -90,10 +90,12 @@ decoders: Registry[DecoderNetwork] = Registry(
 """Every shipped decoder, by key; third parties add theirs through the entry-point group ``roofline.decoders``."""
 
 
-def decoder(key: str, title: str, sizes: Decoder, *, source: str, notes: str = "") -> None:
+def decoder(
+    key: str, title: str, sizes: Decoder, *, source: str, notes: str = "", stored: str = ""
+) -> None:
     """Register a decoder.
 
     Raises:
         ValueError: There is one of that key.
     """
-    decoders.add(key, DecoderNetwork(key, title, source, sizes, notes))
+    decoders.add(key, DecoderNetwork(key, title, source, sizes, notes, stored))

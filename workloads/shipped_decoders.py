@@ -29,4 +29,7 @@ def _sizes(row: dict[str, str]) -> Decoder:
 for _row in read_csv(
     files("roofline.workloads").joinpath(NAME).read_text(encoding="utf-8"), NAME
 ).rows:
-    decoder(_row["key"], _row["title"], _sizes(_row), source=_row["source"], notes=_row["notes"])
+    decoder(
+        _row["key"], _row["title"], _sizes(_row), source=_row["source"], notes=_row["notes"],
+        stored=_row["stored"],
+    )  # fmt: skip

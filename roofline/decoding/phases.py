@@ -123,6 +123,11 @@ class Decoding:
             else f"one token behind {plural(past, 'position')}"
         )
         notes = (f"counts are of {part}, {requests} at a time", *counted.notes)
+        if self.stored:
+            notes += (
+                f"its weights are published in {self.stored}; "
+                "where no datatype is asked for they count as the graph has them",
+            )
         if self.experts is not None:
             counted = replace(counted, layers=_mark_limits(counted.layers, self.experts))
             notes += (self.experts.note,)

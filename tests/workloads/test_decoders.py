@@ -321,6 +321,21 @@ def test_a_checkpoint_is_predicted_in_the_format_that_it_is_stored_in(
     assert {row.datatype for row in asked.predictions} == {"fp8"}
 
 
+@pytest.mark.parametrize("key", ["gpt_oss_20b", "gpt_oss_120b"])
+def test_a_shipped_decoder_is_predicted_in_the_format_that_it_is_published_in(key: str) -> None:
+    """The model card of gpt-oss (arXiv:2508.10925) has its experts in MXFP4."""
+    found = decoder(key)
+    assert found is not None
+    request, machines = Request(context=64, new_tokens=8), [roofline.platform("h100-sxm")]
+    rows = serve(found, request, machines).predictions
+    assert {row.datatype for row in rows} == {"mxfp4"}
+    assert any("published in mxfp4" in note for note in roofline.load(key).notes)
+
+
+def test_a_count_of_a_decoder_in_the_graphs_own_format_says_nothing_of_another() -> None:
+    assert not any("published in" in note for note in roofline.load("llama31_8b").notes)
+
+
 def answers(session: Any, ids: Any, past: dict[str, Any], seen: int) -> dict[str, Any]:
     feeds = {"input_ids": ids, "attention_mask": np.ones((1, seen + ids.shape[1]), np.int64)}
     for entry in session.get_inputs():

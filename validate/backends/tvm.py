@@ -42,7 +42,7 @@ from roofline.validate.tvm.tuning.program import choices_of, findings_of, tune, 
 from roofline.validate.tvm.virtual_machine import Program
 
 _DATATYPES = ("fp32", "fp64", "fp16", "bf16", "int8", "uint8", "int4")
-_KERNELS = 3
+_KERNELS = 4
 """Raised when the same request makes another program: what was kept before is then made again."""
 _WEIGHTS = ".weights"
 """Ending of the file that a program's weights are in."""

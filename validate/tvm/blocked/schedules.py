@@ -19,22 +19,19 @@ _MAIN = frozenset(
     {blocks.CONVOLUTION, blocks.DEPTHWISE, blocks.GEMM, blocks.INTEGER_CONVOLUTION, blocks.INTEGER_GEMM}
 )  # fmt: skip
 
-# A parallel loop costs about a microsecond to start on two threads; smaller kernels run on one.
-_SMALL = 1 << 14
-
 
 def recognize(function: Any) -> Kernel | None:
     """Return what a kernel computes when it is one on blocks with open numbers, else None."""
-    if not _has_blocks(function):
+    if not has_blocks(function):
         return None
-    schedule = _schedule(function)
-    for block in _blocks(schedule):
+    schedule = kernel_schedule(function)
+    for block in blocks_of(schedule):
         made = schedule.get(block)
         if made.name_hint not in _MAIN:
             continue
         spatial = tuple(int(v.dom.extent) for v in made.iter_vars if int(v.iter_type) == 0)
         reduced = tuple(int(v.dom.extent) for v in made.iter_vars if int(v.iter_type) != 0)
-        framed = any("pad" in schedule.get(other).name_hint for other in _blocks(schedule))
+        framed = any("pad" in schedule.get(other).name_hint for other in blocks_of(schedule))
         form = str(made.annotations[blocks.FORM])
         return Kernel(made.name_hint, spatial, reduced, form, len(function.params), framed)
     return None
@@ -61,11 +58,11 @@ def kernel_calls(module: Any) -> Counter[str]:
 
 
 def _products(function: Any) -> int:
-    if not _has_blocks(function):
+    if not has_blocks(function):
         return 0
-    schedule = _schedule(function)
+    schedule = kernel_schedule(function)
     most = 0
-    for block in _blocks(schedule):
+    for block in blocks_of(schedule):
         made = schedule.get(block)
         sums = any(int(variable.iter_type) == 2 for variable in made.iter_vars)
         # A product reads two tensors; pooling and averages read one.
@@ -81,10 +78,10 @@ def schedule_kernel(function: Any, tile: Tile) -> Any:
         function: A fused PrimFunc that `recognize` knows.
         tile: Its open numbers.
     """
-    schedule = _schedule(function)
+    schedule = kernel_schedule(function)
     kind, main = next(
         (schedule.get(block).name_hint, block)
-        for block in _blocks(schedule)
+        for block in blocks_of(schedule)
         if schedule.get(block).name_hint in _MAIN
     )
     frames = list(schedule.get_producers(main))
@@ -96,31 +93,7 @@ def schedule_kernel(function: Any, tile: Tile) -> Any:
         blocks.GEMM: _gemm,
         blocks.INTEGER_GEMM: _integer_gemm,
     }[kind](schedule, main, last, frames, tile)
-    return _mark_scheduled(schedule, function)
-
-
-def plainly_scheduled(function: Any, lanes: int) -> Any | None:
-    """Return a kernel of elementwise work, copies, pooling or averages, vectorized and spread over cores.
-
-    None where it holds anything else, or one of its loops cannot be treated so.
-    """
-    if not _has_blocks(function):
-        return None
-    schedule = _schedule(function)
-    found = _blocks(schedule)
-    try:
-        outputs = schedule.get_output_blocks(schedule.get_sblock("root"))
-        if len(outputs) != 1 or any(_scatters(schedule, block) for block in found):
-            return None
-        for block in found[:-1]:
-            if not _reduces(schedule, block) and not _feeds_reduction(schedule, block):
-                schedule.compute_inline(block)
-        for block in _blocks(schedule):
-            if not _spread(schedule, block, lanes):
-                return None
-    except _schedule_error():
-        return None
-    return _mark_scheduled(schedule, function)
+    return mark_scheduled(schedule, function)
 
 
 def _convolution(schedule: Any, main: Any, last: Any, frames: list[Any], tile: Tile) -> None:
@@ -248,7 +221,7 @@ def _single_output(schedule: Any, main: Any, frames: list[Any]) -> Any:
     """Return the block that writes the result, everything between it and the main block inlined."""
     outputs = schedule.get_output_blocks(schedule.get_sblock("root"))
     kept = {schedule.get(block).name_hint for block in (main, outputs[0], *frames)}
-    for block in _blocks(schedule):
+    for block in blocks_of(schedule):
         if schedule.get(block).name_hint not in kept:
             schedule.compute_inline(block)
     if schedule.get(outputs[0]).same_as(schedule.get(main)):
@@ -268,82 +241,29 @@ def _run_parallel(schedule: Any, *loops: Any) -> None:
     schedule.parallel(schedule.fuse(*loops))
 
 
-def _spread(schedule: Any, block: Any, lanes: int) -> bool:
-    """Vectorize the last spatial loop of a block and spread the outer ones over cores."""
-    made = schedule.get(block)
-    loops = schedule.get_loops(block)
-    if len(loops) != len(made.iter_vars):
-        return False
-    kinds = [int(variable.iter_type) for variable in made.iter_vars]
-    spatial = [loop for loop, kind in zip(loops, kinds, strict=True) if kind == 0]
-    reduced = [loop for loop, kind in zip(loops, kinds, strict=True) if kind != 0]
-    if not spatial:
-        return False
-    size = math.prod(int(schedule.get(loop).extent) for loop in loops)
-    if reduced:
-        if len(spatial) < 2 or int(schedule.get(spatial[-1]).extent) % lanes:
-            return False
-        schedule.reorder(*spatial[:-1], *reduced, spatial[-1])
-        outer = schedule.fuse(*spatial[:-1])
-        if size > _SMALL:
-            schedule.parallel(outer)
-        schedule.vectorize(spatial[-1])
-        schedule.decompose_reduction(block, reduced[0])
-        return True
-    last = int(schedule.get(spatial[-1]).extent)
-    if last in {lanes, 2 * lanes} and len(spatial) > 1:
-        outer, inner = schedule.fuse(*spatial[:-1]), spatial[-1]
-    else:
-        whole = schedule.fuse(*spatial)
-        step = next(
-            width for width in (lanes, lanes // 2, lanes // 4, 1) if size % max(1, width) == 0
-        )
-        outer, inner = schedule.split(whole, [None, max(1, step)])
-    if size > _SMALL:
-        schedule.parallel(outer)
-    if int(schedule.get(inner).extent) > 1:
-        schedule.vectorize(inner)
-    return True
-
-
-def _schedule(function: Any) -> Any:
+def kernel_schedule(function: Any) -> Any:
+    """Return a kernel's schedule as it stands, to be worked on."""
     tvm: Any = importlib.import_module("tvm")
     s_tir: Any = importlib.import_module("tvm.s_tir")
     return s_tir.Schedule(tvm.IRModule({"main": function}))
 
 
-def _schedule_error() -> type[Exception]:
-    s_tir: Any = importlib.import_module("tvm.s_tir.schedule")
-    return s_tir.ScheduleError
-
-
-def _mark_scheduled(schedule: Any, function: Any) -> Any:
+def mark_scheduled(schedule: Any, function: Any) -> Any:
+    """Return what a schedule made of a kernel, marked so that no tuner takes it up."""
     made = schedule.mod["main"].with_attr("tirx.is_scheduled", True)
     symbol = function.attrs.get("global_symbol")
     return made if symbol is None else made.with_attr("global_symbol", symbol)
 
 
-def _has_blocks(function: Any) -> bool:
+def has_blocks(function: Any) -> bool:
     """Return whether a kernel is made of blocks at all: one written as plain loops has its schedule already."""
     tirx: Any = importlib.import_module("tvm.s_tir")
     return isinstance(function.body, tirx.SBlockRealize)
 
 
-def _blocks(schedule: Any) -> list[Any]:
+def blocks_of(schedule: Any) -> list[Any]:
+    """Return the blocks of a kernel in their order."""
     return list(schedule.get_child_blocks(schedule.get_sblock("root")))
-
-
-def _reduces(schedule: Any, block: Any) -> bool:
-    return any(int(variable.iter_type) != 0 for variable in schedule.get(block).iter_vars)
-
-
-def _feeds_reduction(schedule: Any, block: Any) -> bool:
-    """Return whether a copy stays: what a pooling window reads many times is made once."""
-    return any(_reduces(schedule, user) for user in schedule.get_consumers(block))
-
-
-def _scatters(schedule: Any, block: Any) -> bool:
-    return any(int(variable.iter_type) > 2 for variable in schedule.get(block).iter_vars)
 
 
 def _band(rows: int, tile: int) -> int:

@@ -20,9 +20,9 @@ from typing import Any, NotRequired, TypedDict
 from roofline.number_format import plural
 from roofline.progress import Report
 from roofline.validate.measuring.runnable_model import write_whole
+from roofline.validate.tvm.blocked.plain_schedules import plain_schedule
 from roofline.validate.tvm.blocked.schedules import (
     kernel_products,
-    plainly_scheduled,
     recognize,
     schedule_kernel,
 )
@@ -265,7 +265,7 @@ def schedule_blocks(
             continue
         if products.get(str(variable.name_hint)):
             continue
-        plain = plainly_scheduled(function, lanes)
+        plain = plain_schedule(function, lanes)
         if plain is not None:
             module.update_func(variable, plain)
     return module

@@ -22,7 +22,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,7 +48,7 @@ from roofline.validate.calibration.calibrate import Roofs, calibrate
 from roofline.validate.calibration.fitting import fit_profile
 from roofline.validate.calibration.microbenchmarks import ProbeTimes, Rounds, Times
 from roofline.validate.calibration.probe_timing import run_request, watch
-from roofline.validate.calibration.probes import probes
+from roofline.validate.calibration.probes import probes_of
 from roofline.validate.calibration.steadiness import Burst, Step, summarize_bursts
 from roofline.validate.measuring.backend import Artifact, Request, backends
 from roofline.validate.measuring.environment import cpu_name, package_version
@@ -192,19 +192,24 @@ class KeptFigures:
             file.write(json.dumps(line) + "\n")
 
 
+MakeStep = Callable[[Network, str, int], Step]
+"""Returns what runs a network once with a backend on so many threads, warm."""
+
+
 def measure(
-    every: Sequence[Network], backend: str, threads: int, kept: KeptFigures, budget_s: float
-) -> Record | None:
+    every: Sequence[Network], backend: str, threads: int, kept: KeptFigures, budget_s: float,
+    step: MakeStep = step_of,
+) -> Record | None:  # fmt: skip
     """Time networks and microbenchmarks in turn; None where the budget ended before all were timed."""
     end = time.monotonic() + budget_s
     rounds = Rounds(backend, threads, kept.probes)
-    names = [probe.name for probe in probes()]
+    names = [probe.name for probe in probes_of(backend)]
     if not any("roofs" in line for line in kept.lines()):
         begin = time.monotonic()
         (roofs,) = calibrate(seconds=ROOFS_S, threads=[threads])
         kept.add(roofs=asdict(roofs), took=time.monotonic() - begin)
     for block in range(_BLOCKS + 1):
-        if not _time_networks(every, block, backend, threads, kept, end):
+        if not _time_networks(every, block, rounds, threads, kept, end, step):
             return None
         begin = time.monotonic()
         if block < _BLOCKS:
@@ -220,16 +225,18 @@ def measure(
 def _time_networks(
     every: Sequence[Network],
     number: int,
-    backend: str,
+    rounds: Rounds,
     threads: int,
     kept: KeptFigures,
     end: float,
+    step: MakeStep,
 ) -> bool:
     """Time networks in one round, but those that were; return whether there was time for all."""
     done = {line["network"] for line in kept.lines() if line.get("round") == number}
     left = [network for network in every if network.name not in done]
     usual = min((line["usual"] for line in kept.lines() if "usual" in line), default=0.0)
-    steadiness = watch(backend, threads, _PATIENCE_S, usual) if left else None
+    backend = rounds.backend
+    steadiness = watch(backend, threads, _PATIENCE_S, usual, rounds.programs) if left else None
     groups = -(-len(left) // _TOGETHER)
     for place in range(groups):
         if time.monotonic() > end:
@@ -238,7 +245,7 @@ def _time_networks(
         works: dict[str, list[Step]] = {}
         for network in left[place::groups]:
             try:
-                works[network.name] = [step_of(network, backend, threads)]
+                works[network.name] = [step(network, backend, threads)]
             except Exception as error:
                 # A backend that lacks an operator says so in its own way; the others count.
                 print(
@@ -260,10 +267,12 @@ def _time_networks(
 
 def _make_record(backend: str, threads: int, kept: KeptFigures, rounds: Rounds) -> Record:
     lines = kept.lines()
-    of, failed = rounds.collect([probe.name for probe in probes()])
+    of, failed = rounds.collect([probe.name for probe in probes_of(backend)])
     version = package_version({"tvm": "apache-tvm"}.get(backend, backend)) or "unknown"
     took = sum(line.get("took", 0.0) for line in lines)
-    times = Times(backend, version, threads, of, failed, rounds.drift, rounds.taken, took)
+    times = Times(
+        backend, version, threads, of, failed, rounds.drift, rounds.taken, took, rounds.target
+    )
     seconds: dict[str, list[float]] = {}
     usual = min(line["usual"] for line in lines if "usual" in line)
     for line in lines:
@@ -299,7 +308,13 @@ def without_fusion(profile: Profile) -> Profile:
         kind: found for kind, found in profile.samples.items() if not kind.startswith("layout.")
     }
     return replace(
-        profile, absorbed=none, after_product=none, packed=none, patterns=none, samples=samples
+        profile,
+        absorbed=none,
+        after_product=none,
+        packed=none,
+        patterns=none,
+        samples=samples,
+        fusion="",
     )
 
 

@@ -144,11 +144,11 @@ def first_scores(before: Mapping[str, Any], scored: Mapping[str, Any]) -> dict[s
     return new | dict(before.get("first", {}))
 
 
-def write_page(path: Path, machines: Mapping[str, Runs]) -> None:
+def write_page(path: Path, machines: Mapping[str, Runs], marks: tuple[str, str] = MARKS) -> None:
     """Write the tables between a page's marks."""
-    before, rest = path.read_text(encoding="utf-8").split(MARKS[0])
-    after = rest.split(MARKS[1])[1]
-    text = f"{before}{MARKS[0]}\n\n{page(machines)}\n{MARKS[1]}{after}"
+    before, rest = path.read_text(encoding="utf-8").split(marks[0])
+    after = rest.split(marks[1])[1]
+    text = f"{before}{marks[0]}\n\n{page(machines)}\n{marks[1]}{after}"
     path.write_text(text, encoding="utf-8")
 
 

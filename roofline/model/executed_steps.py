@@ -21,8 +21,10 @@ from roofline.model._group_parts import (
     parts_of,
     quantized_softmaxes,
 )
+from roofline.model.index_fusion import BY_INDEX, merged_layers
 from roofline.model.kinds import works
 from roofline.model.machine_profile import Profile
+from roofline.model.packed_layout import PACKINGS
 from roofline.model.quantized_steps import (
     Integers,
     clips_before_quantizations,
@@ -37,17 +39,6 @@ from roofline.node import Tensor
 from roofline.ops import Kind
 from roofline.workload import Workload
 
-_PACKED_FORMS = (
-    "conv.1x1",
-    "conv.kxk",
-    "conv.depthwise.",
-    "conv.grouped.",
-    "conv.first",
-    "conv.few",
-)
-_READS_PLAIN = ("conv.first", "conv.few")
-_WHOLE_VECTORS = frozenset({"AveragePool", "Concat", "GlobalAveragePool", "MaxPool"})
-"""Operators on packed channels that take no channels which only fill up a vector."""
 _SMALL = 4096
 """Elements up to which an operand beside an image is no image itself."""
 
@@ -123,6 +114,8 @@ def _all_absorbed(
     workload: Workload, profile: Profile, integers: Integers
 ) -> tuple[Mapping[str, str | None], Mapping[str, str]]:
     """Return what `_absorbed_layers` does, with the layers around integers and those that run as one with another."""
+    if profile.fusion == BY_INDEX:
+        return merged_layers(workload, profile), {}
     absorbed, parts = _absorbed_layers(workload, profile)
     absorbed = {**absorbed, **dict.fromkeys(integers.around)}
     if NORMALIZED_SUM in profile.samples:
@@ -318,6 +311,7 @@ def _layout(
     """Return where values are packed and unpacked: wherever kernels on packed channels meet others."""
     if "layout.convert" not in profile.samples:
         return _Layout((), frozenset())
+    packing = PACKINGS[profile.fusion]
     packed: dict[str, bool] = {}
     conversions: list[tuple[Tensor, int]] = []
     inside: set[str] = set()
@@ -337,8 +331,8 @@ def _layout(
         kind = parts.get(layer.name) or (work.kind if work is not None else "view")
         free = absorbed.get(layer.name, kind) is None and layer.name not in parts
         ready = any(packed.get(tensor.name, False) for tensor in images)
-        if kind.startswith(_PACKED_FORMS) and "int8" not in kind and layer.name not in integers:
-            if images and not kind.startswith(_READS_PLAIN):
+        if kind.startswith(packing.forms) and "int8" not in kind and layer.name not in integers:
+            if images and not kind.startswith(packing.reads_plain):
                 convert(images[0], layer, to=True)
             outcome = True
         elif ready and (free or _stays(layer, kind, profile)):
@@ -360,14 +354,16 @@ def _layout(
 
 
 def _stays(layer: Layer, kind: str, profile: Profile) -> bool:
+    packing = PACKINGS[profile.fusion]
     if layer.op_type in ("Identity", "Dropout"):
         return True
-    if layer.op_type in _WHOLE_VECTORS and not _fills_vectors(layer, profile.lanes):
+    if layer.op_type in packing.whole_vectors and not _fills_vectors(layer, profile.lanes):
         return False
     if layer.op_type == "Concat":
-        return "Concat" in profile.packed and int(layer.attributes.get("axis", 1)) in (1, -3)
+        known = profile.packed | packing.staying
+        return "Concat" in known and int(layer.attributes.get("axis", 1)) in (1, -3)
     return (
-        layer.op_type == "GlobalAveragePool"
+        layer.op_type in packing.staying
         or layer.op_type in profile.packed
         or form(kind) in profile.packed
     )

@@ -101,6 +101,11 @@ class Profile:
     """Operators that leave channels packed."""
     patterns: frozenset[str] = frozenset()
     """Groups of operators that run as one."""
+    fusion: str = ""
+    """The rules by which operators become one kernel, where they are not those of a runtime that is measured:
+    ``by_index`` of a compiler."""
+    conditions: str = ""
+    """How programs were made, and for what; empty of a runtime that takes models as they are."""
     streams: tuple[tuple[float, float], ...] = ()
     """Bytes a run goes through, and the B/s at which weights then arrive: fast out of caches, slow out of memory."""
     switches: tuple[tuple[float, float], ...] = ()

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 
 from roofline.errors import PlatformError
+from roofline.model.index_fusion import BY_INDEX
 from roofline.model.machine_profile import Profile, Sample
 from roofline.model.work import AXES
 from roofline.number_format import plural
@@ -73,6 +74,8 @@ def as_entry(
         "packed": sorted(profile.packed),
         "patterns": sorted(profile.patterns),
     }
+    if profile.fusion:
+        traits["fusion"] = [profile.fusion]
     samples = {
         kind: [_line(sample) for sample in profile.samples[kind]]
         for kind in sorted(profile.samples)
@@ -89,6 +92,7 @@ def as_entry(
         "date": date,
         "processor": profile.processor,
         "protocol": protocol,
+        **({"conditions": profile.conditions} if profile.conditions else {}),
         "figures": figures,
         "lanes": profile.lanes,
         "traits": traits,
@@ -151,10 +155,22 @@ def from_entry(entry: Entry, platform: str) -> Profile:
         switches=_by_bytes(figures, _SWITCH),
         among=tuple((held, more / held) for held, more in _by_bytes(figures, _AMONG)),
         view_s=figures.get(_VIEW, 0.0),
+        fusion=_fusion(traits.get("fusion", none), platform, entry.key),
+        conditions=entry.conditions or "",
         corrections=dict(entry.corrections),
         spread=entry.spread or 1.0,
         processor=entry.processor or "",
     )
+
+
+def _fusion(named: frozenset[str], platform: str, key: str) -> str:
+    """Return the rules of fusion that a profile names, of which it has at most one."""
+    if named - {BY_INDEX} or len(named) > 1:
+        raise PlatformError(
+            f"{platform}: the profile {key} names rules of fusion that are not known: {', '.join(sorted(named))}",
+            repair=f"Known is {BY_INDEX}; write the profile anew with this version: roofline calibrate",
+        )
+    return next(iter(named), "")
 
 
 def _by_bytes(figures: Mapping[str, float], begin: str) -> tuple[tuple[float, float], ...]:

@@ -21,7 +21,7 @@ from roofline.validate.calibration import fitting, microbenchmarks, probe_timing
 from roofline.validate.calibration.calibrate import Roofs, platform_document, platform_yaml
 from roofline.validate.calibration.correcting import Run, correct_file, correction, read_runs
 from roofline.validate.calibration.microbenchmarks import ProbeTimes, Times, measure_times
-from roofline.validate.calibration.probes import Probe, probes
+from roofline.validate.calibration.probes import Probe, probes, probes_of
 from roofline.validate.calibration.profiling import TimedProfile
 from roofline.validate.calibration.steadiness import Burst, Steadiness, summarize_bursts
 from roofline.validate.measuring.process import Outcome
@@ -76,7 +76,7 @@ def times() -> Times:
 
 @pytest.fixture
 def profile(times, monkeypatch) -> Profile:
-    monkeypatch.setattr(fitting, "probes", chosen)
+    monkeypatch.setattr(fitting, "probes_of", lambda _: chosen())
     return fitting.fit_profile(times, ROOFS, "A CPU")
 
 
@@ -100,7 +100,7 @@ def test_a_machine_without_steps_has_no_width(times, monkeypatch):
         name: ProbeTimes(1e-4, 1e-4 + 4e-6 * int(name.split()[1]), timed.copies) if name.startswith("lanes") else timed
         for name, timed in times.of.items()
     }  # fmt: skip
-    monkeypatch.setattr(fitting, "probes", chosen)
+    monkeypatch.setattr(fitting, "probes_of", lambda _: chosen())
     assert fitting.fit_profile(replace(times, of=smooth), ROOFS, "A CPU").lanes == 1
 
 
@@ -130,7 +130,7 @@ def test_a_profile_predicts_the_machine_it_was_measured_on(profile):
 def test_a_negative_difference_is_no_sample(times, monkeypatch):
     name = "conv 64-64 3x3 at 14"
     lost = {**times.of, name: ProbeTimes(2e-4, 1e-4, 8, 1.0)}
-    monkeypatch.setattr(fitting, "probes", chosen)
+    monkeypatch.setattr(fitting, "probes_of", lambda _: chosen())
     found = fitting.fit_profile(replace(times, of=lost), ROOFS, "A CPU").samples["conv.kxk.fp32"]
     assert all(
         0 < sample.utilisation < 10 and math.isfinite(sample.utilisation) for sample in found
@@ -154,7 +154,7 @@ def few(monkeypatch, tmp_path) -> list[str]:
     """Leave three probes, and keep what they gave below a folder of the test."""
     wanted = ("smallest operator", probe_timing.REFERENCE, "Relu of 4096")
     left = tuple(probe for probe in probes() if probe.name in wanted)
-    monkeypatch.setattr(microbenchmarks, "probes", lambda: left)
+    monkeypatch.setattr(microbenchmarks, "probes_of", lambda _: left)
     monkeypatch.setattr(microbenchmarks, "cache_folder", lambda: tmp_path)
     return [probe.name for probe in left]
 
@@ -441,3 +441,53 @@ def test_a_correction_is_written_into_the_file_and_used(profile, times, tmp_path
     assert before["resnet50"] is not None
     assert after is not None
     assert after > 1.2 * before["resnet50"].seconds
+
+
+def test_programs_are_compiled_before_any_is_timed_and_one_that_cannot_be_is_passed_over(few, monkeypatch):  # fmt: skip
+    asked: list[tuple[str, tuple[str, ...]]] = []
+
+    def step(request, **_):
+        asked.append((request.title(), request.names))
+        building = request.title() == "probeprograms"
+        with open(request.into, "a", encoding="utf-8") as file:  # noqa: PTH123
+            if not building:
+                file.writelines(line(name, request.round, *STEADY) for name in request.names)
+                return Outcome(Status.OK, answer=Share(0.0))
+            # The process that compiles is ended at the last probe, whatever it is asked for.
+            for name in request.names:
+                if name != few[-1]:
+                    done = {"name": name, "round": -1, "took": 1.0, "target": "llvm here"}
+                    file.write(json.dumps(done) + "\n")
+        return Outcome(Status.FAILED, Failure(FailureKind.ERROR, "it crashed"))
+
+    monkeypatch.setattr(microbenchmarks, "run_step", step)
+    found = measure_times("tvm", 1)
+    kinds = [kind for kind, _ in asked]
+    assert kinds == ["probeprograms", "microbenchmarks"]
+    assert asked[1][1] == tuple(few[:-1])
+    assert list(found.failed) == [few[-1]]
+    assert "it crashed" in found.failed[few[-1]]
+    assert found.target == "llvm here"
+    # What was built is not built again.
+    asked.clear()
+    measure_times("tvm", 1)
+    assert asked == []
+
+
+def test_networks_and_probes_of_a_compiler_are_tuned_alike_and_its_profile_says_how():
+    asked = probe_timing.run_request("net", "tvm", 1)
+    assert asked.tuning == "tuned"
+    assert asked.options == {"few_tiles": True}
+    told = probe_timing.how_programs_are_made("tvm", 1)
+    assert f"the best of {asked.trials} schedules" in told
+    assert probe_timing.how_programs_are_made("onnxruntime", 1) == ""
+
+
+def test_probes_of_a_compiler_build_and_no_two_have_a_name():
+    own = probes_of("tvm")
+    assert len({probe.name for probe in own}) == len(own) > 100
+    others = [probe.name for probe in probes_of("onnxruntime")]
+    assert others == [probe.name for probe in probes()]
+    for probe in own:
+        shorter, longer = (onnx.load_from_string(probe.build(count)).graph for count in (1, 2))
+        assert len(longer.node) > len(shorter.node)

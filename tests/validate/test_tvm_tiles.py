@@ -162,17 +162,19 @@ def test_two_programs_that_seek_at_the_same_time_lose_nothing(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("budget_s", "finished", "settled", "hurried"),
+    ("budget_s", "few", "finished", "settled", "hurried"),
     [
-        (0.0, True, [True, True], 0),
-        (1000.0, True, [True, True], 6),
+        (0.0, False, True, [True, True], 0),
+        (1000.0, False, True, [True, True], 6),
         # The first tiles of both kernels take 6 seconds together, all of one kernel's more.
-        (6.0, False, [True, False], 6),
-        (3.0, False, [False, False], 6),
+        (6.0, False, False, [True, False], 6),
+        (3.0, False, False, [False, False], 6),
+        # A few are enough, and without a budget no end comes before they were timed.
+        (0.0, True, True, [False, False], 6),
     ],
 )
 def test_every_kernel_has_a_tile_before_any_has_its_best(
-    budget_s, finished, settled, hurried, tmp_path, monkeypatch
+    budget_s, few, finished, settled, hurried, tmp_path, monkeypatch
 ) -> None:
     from roofline.validate.tvm.blocked import tile_search, tile_timing
 
@@ -192,7 +194,7 @@ def test_every_kernel_has_a_tile_before_any_has_its_best(
     monkeypatch.setattr(tile_search.time, "monotonic", lambda: clock[0])
     found = tile_search.Findings(tmp_path / "tiles.json")
     done = tile_search.search(
-        None, None, found, budget_s=budget_s, workers=1, report=lambda *_: None
+        None, None, found, budget_s=budget_s, workers=1, report=lambda *_: None, few=few
     )
     assert done.finished is finished
     assert [found.is_settled(one) for one in (large, small)] == settled

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from roofline.model.index_fusion import BY_INDEX
 from roofline.model.machine_profile import Profile
 from roofline.model.subnormal_steps import SUBNORMAL
 from roofline.validate.calibration.beside import (
@@ -25,12 +26,22 @@ from roofline.validate.calibration.groups import (
 )
 from roofline.validate.calibration.measured_probe import MeasuredProbe
 from roofline.validate.calibration.microbenchmarks import Times
-from roofline.validate.calibration.probes import probes
+from roofline.validate.calibration.probe_timing import how_programs_are_made
+from roofline.validate.calibration.probes import probes_of
 from roofline.validate.calibration.utilisations import (
     channels_together,
     samples_by_kind,
     weight_rates,
 )
+
+_FUSION = {"tvm": BY_INDEX}
+"""The rules of fusion of backends that merge operators by rules, and not by what they know of single ones."""
+
+
+def _conditions(times: Times) -> str:
+    return "; ".join(
+        filter(None, (times.target, how_programs_are_made(times.backend, times.threads)))
+    )
 
 
 def fit_profile(times: Times, roofs: Roofs, processor: str, *, padding: bool = True) -> Profile:
@@ -43,7 +54,9 @@ def fit_profile(times: Times, roofs: Roofs, processor: str, *, padding: bool = T
         padding: Whether channels are taken to be filled up to whole vectors; not to is for comparison.
     """
     measured = [
-        MeasuredProbe(probe, times.of[probe.name]) for probe in probes() if probe.name in times.of
+        MeasuredProbe(probe, times.of[probe.name])
+        for probe in probes_of(times.backend)
+        if probe.name in times.of
     ]
     smallest = times.of["smallest operator"]
     layer_s = max(smallest.copy_s, 1e-8)
@@ -51,6 +64,7 @@ def fit_profile(times: Times, roofs: Roofs, processor: str, *, padding: bool = T
         backend=times.backend, version=times.version, threads=times.threads, peaks=dict(roofs.peaks),
         bandwidth=roofs.memory, run_s=max(smallest.one_s - layer_s, 1e-6), layer_s=layer_s,
         lanes=channels_together(measured) if padding else 1, samples={}, processor=processor,
+        fusion=_FUSION.get(times.backend, ""), conditions=_conditions(times),
     )  # fmt: skip
     bare = replace(
         bare,

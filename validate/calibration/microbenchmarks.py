@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import re
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,19 +23,21 @@ from roofline.errors import MeasurementError
 from roofline.number_format import plural
 from roofline.progress import Report
 from roofline.user_folders import cache_folder
-from roofline.validate.calibration.probe_timing import LEAST_RUNS
-from roofline.validate.calibration.probes import probes
+from roofline.validate.calibration.probe_timing import BUILT, LEAST_RUNS, compiles
+from roofline.validate.calibration.probes import probes_of
 from roofline.validate.calibration.steadiness import AGREE, ENOUGH, Burst, summarize_bursts
 from roofline.validate.measuring import environment
 from roofline.validate.measuring.backend import backends
 from roofline.validate.measuring.process import run_step
-from roofline.validate.measuring.steps import Microbenchmarks
+from roofline.validate.measuring.steps import Microbenchmarks, ProbePrograms
 from roofline.validate.records.request import RunRequest
 
 STEADY = 0.06
 """Deviation of a probe's time, in the logarithm, from which it is timed again."""
-_TOGETHER = {"onnxruntime": 24, "torch": 24}
-"""Probes that are loaded at a time, where they are loaded at once; others are compiled for seconds, and kept sooner."""
+_TOGETHER = {"onnxruntime": 24, "torch": 24, "tvm": 24}
+"""Probes that are loaded at a time; fewer of backends that are not known to load them at once."""
+_BUILT_TOGETHER, _BUILDING_S = 8, 1200.0
+"""Probes that one process compiles, and the seconds after which it is ended."""
 _UNTIL_S = {"onnxruntime": 140.0}
 """Seconds after which nothing is timed again."""
 _LIMIT_S = {"tvm": 7200.0}
@@ -76,6 +79,8 @@ class Times:
     """Share of the machine's CPU time that others took meanwhile, the worst round."""
     seconds: float = 0.0
     """How long all of it took, what was kept from before aside."""
+    target: str = ""
+    """What programs were compiled for; empty of a backend that takes models as they are."""
 
     @property
     def protocol(self) -> str:
@@ -109,8 +114,9 @@ def measure_times(backend: str, threads: int, *, report: Report | None = None) -
     version = version or next(iter(entry.versions().values()), "") or "unknown"
     kept = kept_file(backend, version, threads)
     begin = time.monotonic()
-    names = [probe.name for probe in probes()]
+    names = [probe.name for probe in probes_of(backend)]
     rounds = Rounds(backend, threads, kept, report)
+    rounds.build(names)
     rounds.run(0, names, total=len(names))
     rounds.repeat(names, time.monotonic() - begin)
     of, failed = rounds.collect(names)
@@ -118,18 +124,28 @@ def measure_times(backend: str, threads: int, *, report: Report | None = None) -
         reason = next(iter(failed.values()), "nothing was measured")
         raise MeasurementError(f"no microbenchmark could be run with {backend}: {reason}")
     return Times(
-        backend, version, threads, of, failed, rounds.drift, rounds.taken, time.monotonic() - begin
+        backend,
+        version,
+        threads,
+        of,
+        failed,
+        rounds.drift,
+        rounds.taken,
+        time.monotonic() - begin,
+        rounds.target,
     )
 
 
 def forget(times: Times) -> None:
     """Remove what was kept of a calibration: it is complete, and written."""
-    kept_file(times.backend, times.version, times.threads).unlink(missing_ok=True)
+    kept = kept_file(times.backend, times.version, times.threads)
+    kept.unlink(missing_ok=True)
+    shutil.rmtree(kept.with_suffix(""), ignore_errors=True)
 
 
 def kept_file(backend: str, version: str, threads: int) -> Path:
     """Return the file that holds what has been measured until a calibration is complete."""
-    probed = "".join(f"{probe.name}:{probe.copies};" for probe in probes())
+    probed = "".join(f"{probe.name}:{probe.copies};" for probe in probes_of(backend))
     setup = f"{environment.cpu_name()}|{environment.available_cores()}|{probed}"
     digest = hashlib.sha256(setup.encode()).hexdigest()[:12]
     name = re.sub(r"[^A-Za-z0-9.]+", "-", f"calibration-{backend}-{version}-{threads}-{digest}")
@@ -150,15 +166,37 @@ class Rounds:
             kept: What has been measured, one line for each probe and round; a day old, it is forgotten.
             report: Told of progress.
         """
-        self._backend, self._threads, self._kept, self._report = backend, threads, kept, report
+        self.backend, self._threads, self._kept, self._report = backend, threads, kept, report
         kept.parent.mkdir(parents=True, exist_ok=True)
         if kept.exists() and time.time() - kept.stat().st_mtime > _DAY_S:
             kept.unlink()
         self.taken = 0.0
+        self.programs = kept.with_suffix("") if compiles(backend) else None
+
+    def build(self, names: Sequence[str]) -> None:
+        """Compile the probes of a backend that compiles, before any is timed; one that cannot be is passed over."""
+        while self.programs is not None:
+            done = {line["name"] for line in self._lines() if line["round"] == BUILT}
+            left = [name for name in names if name not in done]
+            if not left:
+                return
+            asked = ProbePrograms(
+                self.backend, self._threads, tuple(left[:_BUILT_TOGETHER]), self._kept, self.programs
+            )  # fmt: skip
+            outcome = run_step(
+                asked,
+                environment=_variables(self.backend, self._threads),
+                time_limit_s=_BUILDING_S,
+                report=self._report_from(len(done), len(names)),
+            )
+            done |= {line["name"] for line in self._lines() if line["round"] == BUILT}
+            culprit = next((name for name in asked.names if name not in done), None)
+            if culprit is not None:
+                _append(self._kept, {"name": culprit, "round": BUILT, "failed": outcome.reason})
 
     def run(self, number: int, names: Sequence[str], *, total: int) -> None:
         """Time probes in one round; a probe that ends the process is noted and passed over."""
-        together = _TOGETHER.get(self._backend, 4)
+        together = _TOGETHER.get(self.backend, 4)
         while True:
             lines = self._lines()
             done = {line["name"] for line in lines if line["round"] == number}
@@ -168,15 +206,14 @@ class Rounds:
                 return
             usual = self._usual_s(lines) if lines else 0.0
             asked = Microbenchmarks(
-                self._backend, self._threads, tuple(left), number, self._kept, together, usual
-            )
+                self.backend, self._threads, tuple(left), number, self._kept, together, usual,
+                self.programs,
+            )  # fmt: skip
             outcome = run_step(
                 asked,
-                environment=_variables(self._backend, self._threads),
-                time_limit_s=_LIMIT_S.get(self._backend, 600.0),
-                report=None
-                if self._report is None
-                else self._report_from(len(names) - len(left), total),
+                environment=_variables(self.backend, self._threads),
+                time_limit_s=_LIMIT_S.get(self.backend, 600.0),
+                report=self._report_from(len(names) - len(left), total),
             )
             if outcome.answer is not None:
                 self.taken = max(self.taken, outcome.answer.taken)
@@ -189,17 +226,20 @@ class Rounds:
             culprit = next((name for name in left if name not in done), None)
             if culprit is not None:
                 _append(self._kept, {"name": culprit, "round": number, "failed": outcome.reason})
-            together = _TOGETHER.get(self._backend, 4)
+            together = _TOGETHER.get(self.backend, 4)
 
-    def _report_from(self, before: int, total: int) -> Report:
+    def _report_from(self, before: int, total: int) -> Report | None:
         report = self._report
-        assert report is not None
-        return lambda what, done, _: report(what, min(before + done, total), total)
+        return (
+            None
+            if report is None
+            else lambda what, done, _: report(what, min(before + done, total), total)
+        )
 
     def doubtful(self, names: Sequence[str]) -> list[str]:
         """Return the probes whose bursts disagree, those first that do so most: what all rests on before samples."""
         found = self.collect(names)[0]
-        roles = {probe.name: probe.role for probe in probes()}
+        roles = {probe.name: probe.role for probe in probes_of(self.backend)}
 
         def doubt(name: str) -> float:
             timed = found[name]
@@ -220,7 +260,7 @@ class Rounds:
             took_s: Seconds that the first round of them took.
         """
         doubtful = self.doubtful(names)
-        limit = _UNTIL_S.get(self._backend)
+        limit = _UNTIL_S.get(self.backend)
         if limit is None:
             self.run(1, doubtful, total=len(doubtful))
             return
@@ -233,7 +273,7 @@ class Rounds:
     def collect(self, names: Sequence[str]) -> tuple[dict[str, ProbeTimes], dict[str, str]]:
         """Return what the bursts of all rounds say together, and the reasons of failures."""
         lines = self._lines()
-        copies = {probe.name: probe.copies for probe in probes()}
+        copies = {probe.name: probe.copies for probe in probes_of(self.backend)}
         usual = self._usual_s(lines)
         bursts: dict[str, list[Burst]] = {}
         for line in lines:
@@ -247,6 +287,11 @@ class Rounds:
                 found[name] = ProbeTimes(short, long, copies[name], times.spread)
         failed = {line["name"]: line["failed"] for line in lines if "failed" in line}
         return found, {name: why for name, why in failed.items() if name not in found}
+
+    @property
+    def target(self) -> str:
+        """What programs of probes were compiled for; empty where none was."""
+        return next((line["target"] for line in self._lines() if "target" in line), "")
 
     @property
     def drift(self) -> float:

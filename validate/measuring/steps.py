@@ -156,6 +156,22 @@ class Microbenchmarks(Action[Share]):
     """Probes that are loaded at a time and timed in turn; one ends alone where it ends the process."""
     usual_s: float = 0.0
     """What the fixed work usually takes on this machine; 0 where it is not known yet."""
+    programs: Path | None = None
+    """Where a backend that compiles keeps the programs of probes; None of one that takes models as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePrograms(Action[Share]):
+    """Compile probes with a backend, both lengths of each, and say in one line of a file that it was done."""
+
+    backend: str
+    threads: int
+    names: tuple[str, ...]
+    """Of the probes."""
+    into: Path
+    """The file that lines are appended to."""
+    programs: Path
+    """Where the programs are kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -252,6 +252,12 @@ def _microbenchmarks(asked: steps.Microbenchmarks, report: Progress) -> steps.Sh
     return time_probes(asked, report)
 
 
+def _probe_programs(asked: steps.ProbePrograms, report: Progress) -> steps.Share:
+    from roofline.validate.calibration.probe_timing import compile_probes
+
+    return compile_probes(asked, report)
+
+
 def _first_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     # TVM puts its trace before the message, ONNX Runtime the message first.
@@ -265,6 +271,7 @@ _ACTIONS: Mapping[str, tuple[type[Action[Any]], Callable[[Any, Progress], object
         (steps.Compress, _compress),
         (steps.Make, _make),
         (steps.Microbenchmarks, _microbenchmarks),
+        (steps.ProbePrograms, _probe_programs),
         (steps.Refer, _refer),
         (steps.Prepare, _prepare),
         (steps.Run, _run),

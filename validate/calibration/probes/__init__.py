@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+from roofline.validate.calibration.probes.compiled import compiled_probes
 from roofline.validate.calibration.probes.convolutions import convolutions, lanes
 from roofline.validate.calibration.probes.elementwise import elementwise
 from roofline.validate.calibration.probes.graph import USING_UP, Probe
@@ -24,11 +27,12 @@ __all__ = [
     "USING_UP",
     "Probe",
     "probes",
+    "probes_of",
 ]
 
 
 def probes() -> tuple[Probe, ...]:
-    """Return every microbenchmark."""
+    """Return every microbenchmark of backends that take models as they are."""
     groups = (
         moves,
         convolutions,
@@ -43,3 +47,13 @@ def probes() -> tuple[Probe, ...]:
         patterns,
     )
     return tuple(probe for group in groups for probe in group())
+
+
+_OWN: Mapping[str, Callable[[], list[Probe]]] = {"tvm": compiled_probes}
+"""What is measured of a backend instead, where that is not all."""
+
+
+def probes_of(backend: str) -> tuple[Probe, ...]:
+    """Return the microbenchmarks of a backend."""
+    own = _OWN.get(backend)
+    return probes() if own is None else tuple(own())

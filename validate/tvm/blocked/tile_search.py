@@ -153,6 +153,7 @@ def search(
     workers: int,
     report: Report,
     again: bool = False,
+    few: bool = False,
 ) -> SearchResult:
     """Time tiles of every kernel on blocks for which none is known yet, the longest first.
 
@@ -166,6 +167,7 @@ def search(
         workers: Processes that build at the same time.
         report: Told of every kernel and its best rate.
         again: Whether what is known is sought again.
+        few: Whether the best of a few tiles is enough.
     """
     start = time.monotonic()
     found: dict[str, tuple[Kernel, Any]] = {}
@@ -177,7 +179,9 @@ def search(
         if again or not findings.is_settled(kernel)
     ]
     unknown = [entry for entry in open_kernels if again or findings.tile(entry[0]) is None]
-    hurried = unknown if budget_s else []
+    hurried = unknown if budget_s or few else []
+    if few:
+        open_kernels = []
     groups = [hurried[first : first + _TOGETHER] for first in range(0, len(hurried), _TOGETHER)]
     steps = len(groups) + len(open_kernels)
     tried = 0

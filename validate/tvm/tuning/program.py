@@ -26,10 +26,15 @@ if TYPE_CHECKING:
 SHIPPED_TILES = "shipped_tiles"
 """Name of the job's option that, when false, leaves aside the tiles that come with the program."""
 
+FEW_TILES = "few_tiles"
+"""Name of the job's option that, when true, ends the search of a kernel's tile with the best of the first few."""
+
 
 def variant(job: RunRequest) -> str:
     """Return the name of what is kept for a job beside other tunings of the same program."""
-    return f"tuned-{job.trials}" if job.tuning is Tuning.TUNED else "untuned"
+    if job.tuning is not Tuning.TUNED:
+        return "untuned"
+    return f"tuned-{job.trials}-few" if job.options.get(FEW_TILES) else f"tuned-{job.trials}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ def tune(
     findings = findings_of(request, target)
     searched = tiling.search(
         module, target, findings, budget_s=remaining_s(), workers=job.threads, report=report,
-        again=request.fresh,
+        again=request.fresh, few=bool(job.options.get(FEW_TILES)),
     )  # fmt: skip
     finished = finished and searched.finished
     if not searched.finished:

@@ -18,6 +18,8 @@ class WorkShape:
     """Its shape along the axes of its kind."""
     channels: tuple[int, ...] = ()
     """Numbers of channels that kernels on packed channels fill up to whole vectors."""
+    inside: float = 1.0
+    """Share of the rows of filters that lie on the image, over all positions: kernels on packed channels skip others."""
 
 
 Rule = Callable[[Layer], WorkShape | None]
@@ -48,6 +50,28 @@ def weight_shape(layer: Layer, rank: int) -> tuple[int, ...] | None:
         if len(shape_of(tensor)) >= rank:
             return shape_of(tensor)
     return None
+
+
+def rows_inside(layer: Layer, filters: tuple[int, ...]) -> tuple[float, ...]:
+    """Return, for each row of the filters of a convolution, the share of the rows of its result at which it is inside.
+
+    Args:
+        layer: A convolution of images.
+        filters: Their shape: results, operands, rows, columns. All is inside where the shapes are not those of images.
+    """
+    source, out = first_shape(layer.inputs), first_shape(layer.outputs)
+    if not len(source) == len(out) == len(filters) > 3:
+        return (1.0,)
+    size, results, taps = source[2], out[2], filters[2]
+    stride = int((layer.attributes.get("strides") or (1,))[0])
+    apart = int((layer.attributes.get("dilations") or (1,))[0])
+    pads = layer.attributes.get("pads")
+    reach = (results - 1) * stride + (taps - 1) * apart + 1
+    before = int(pads[0]) if pads else max(reach - size, 0) // 2
+    return tuple(
+        sum(0 <= row * stride + tap * apart - before < size for row in range(results)) / results
+        for tap in range(taps)
+    )
 
 
 _INTEGER = ("MatMulInteger", "ConvInteger", "QLinearConv", "QLinearMatMul", "QGemm")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from statistics import mean
 from types import MappingProxyType
 from typing import Final
 
@@ -13,11 +14,15 @@ from roofline.model._layer_shapes import (
     WorkShape,
     bits_of,
     first_shape,
+    rows_inside,
     shape_of,
+    text_attribute,
     weight_shape,
 )
-from roofline.model.work import BLOCK, rows_form
+from roofline.model.work import BLOCK, WIDEST, rows_form
 
+_SKIPPING = frozenset({"depthwise", "few", "first", "grouped", "kxk"})
+"""Forms whose kernels go through the rows of a filter that lie on the image, and through no others."""
 _NARROW = 8
 """Bits of a stored weight that is restored to a float."""
 
@@ -31,6 +36,7 @@ def _convolution(layer: Layer) -> WorkShape | None:
             return None
         weight = shape_of(layer.inputs[1])
     groups = int(layer.attributes.get("group", 1))
+    computed = weight_shape(layer, 3) is None
     transposed = layer.op_type == "ConvTranspose"
     inner, taps = weight[1], math.prod(weight[2:])
     if transposed:
@@ -42,12 +48,15 @@ def _convolution(layer: Layer) -> WorkShape | None:
     # Filters that read one channel each are taken side by side: all of their channels are its shape.
     outer = weight[0] if form.startswith("depthwise") else weight[0] / groups
     at = (inner, outer, math.prod(out[2:]), taps, out[0])
+    if computed and groups == 1 and len(out) > 3:
+        return WorkShape(f"conv.unpacked.{bits_of(layer)}", at)
     if groups == 1 and _is_restored(layer):
         return WorkShape(f"conv.restored.{bits_of(layer)}", at)
     return WorkShape(
         f"conv.{form}.{bits_of(layer)}",
         at,
         _packed_shape(weight, groups, len(out)),
+        mean(rows_inside(layer, weight)) if form in _SKIPPING and layer.datatype == "fp32" else 1.0,
     )
 
 
@@ -73,7 +82,9 @@ def _convolution_form(
         form = "one_dimensional_vector" if out[2] == 1 else "one_dimensional"
         return form if groups == 1 else "one_dimensional_grouped"
     if groups > 1:
-        return "grouped" if inner % 16 == 0 else "grouped_unaligned"
+        # Packed channels are those of whole groups, read and made.
+        whole = inner % WIDEST == 0 and (outer // groups) % WIDEST == 0
+        return "grouped" if whole else "grouped_unaligned"
     if inner < 8:
         return "first"
     if inner % BLOCK:
@@ -116,6 +127,29 @@ def _product(layer: Layer) -> WorkShape | None:
     return WorkShape(f"matmul.{form}.{bits}", (rows, inner, columns, copies))
 
 
+def _contraction(layer: Layer) -> WorkShape | None:
+    """Return the work of two operands in Einstein's notation: a product for each of the labels that all three have."""
+    terms, _, right = text_attribute(layer, "equation").replace(" ", "").partition("->")
+    labels = terms.split(",")
+    operands = [shape_of(tensor) for tensor in (*layer.inputs, *layer.weights)]
+    if len(labels) != 2 or "." in terms or len(operands) != 2 or not right:
+        return None
+    ranks = [len(term) for term in labels]
+    if ranks != [len(shape) for shape in operands]:
+        # A stored operand stands first.
+        operands.reverse()
+    if ranks != [len(shape) for shape in operands]:
+        return None
+    size = {label: length for term, shape in zip(labels, operands, strict=True)
+            for label, length in zip(term, shape, strict=True)}  # fmt: skip
+    first, second, kept = (set(term) for term in (*labels, right))
+    rows, inner, columns, copies = (
+        float(math.prod(size[label] for label in some))
+        for some in (first & kept - second, first & second - kept, second & kept - first, first & second & kept)
+    )  # fmt: skip
+    return WorkShape(f"einsum.{bits_of(layer)}", (rows, inner, columns, copies))
+
+
 def _recurrent(layer: Layer) -> WorkShape | None:
     source = first_shape(layer.inputs)
     if len(source) < 3:
@@ -146,8 +180,9 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
             (_convolution, "Conv ConvTranspose ConvInteger QLinearConv FusedConv"),
             (
                 _product,
-                "MatMul Gemm FusedMatMul MatMulInteger MatMulNBits QLinearMatMul QGemm Einsum",
+                "MatMul Gemm FusedMatMul MatMulInteger MatMulNBits QLinearMatMul QGemm",
             ),
+            (_contraction, "Einsum"),
             (_recurrent, "LSTM GRU RNN DynamicQuantizeLSTM"),
             (_attention, "Attention MultiHeadAttention GroupQueryAttention QAttention"),
         )

@@ -19,6 +19,10 @@ from roofline.model._layer_shapes import (
 from roofline.model.work import WIDEST
 
 _IMAGE_AXES = 4
+_IN_RUNS = frozenset({"ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"})
+"""Reductions that runtimes have kernels for which go along runs of memory; others gather what they reduce."""
+_COMPARISONS = frozenset({"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"})
+"""Comparisons, which pass over their operands alike: one kind."""
 _UNARY_NAMES = frozenset(
     {
         "Relu", "Clip", "Sigmoid", "Tanh", "Exp", "Log", "Sqrt", "Erf", "Gelu", "FastGelu", "QuickGelu", "BiasGelu",
@@ -37,6 +41,7 @@ _BINARY_NAMES = frozenset(
 
 def _elementwise(layer: Layer) -> WorkShape | None:
     count = largest(layer)
+    name = "Greater" if layer.op_type in _COMPARISONS else layer.op_type
     if layer.op_type in _UNARY_NAMES:
         return WorkShape(f"elementwise.{layer.op_type}", (count,))
     operands = [tensor.elements or 1 for tensor in (*layer.inputs, *layer.weights)]
@@ -47,8 +52,8 @@ def _elementwise(layer: Layer) -> WorkShape | None:
         rest = max((operand for operand in operands if operand < count), default=1)
         form = "scalar" if rest == 1 else _broadcast(layer, count)
     if form in ("channel", "row"):
-        return WorkShape(f"elementwise.{layer.op_type}.{form}", (count, _run(layer, count)))
-    return WorkShape(f"elementwise.{layer.op_type}.{form}", (count,))
+        return WorkShape(f"elementwise.{name}.{form}", (count, _run(layer, count)))
+    return WorkShape(f"elementwise.{name}.{form}", (count,))
 
 
 def _run(layer: Layer, count: float) -> float:
@@ -118,7 +123,8 @@ def _reduction_work(layer: Layer) -> WorkShape | None:
     count = math.prod(source)
     # Reducing the innermost axes reads in order; others stride.
     inner = len(out) < 1 or len(source) < 1 or (len(out) == len(source) and out[-1] != source[-1])
-    name = "ArgMax" if layer.op_type.startswith("Arg") else "Reduce"
+    name = "Reduce" if layer.op_type in _IN_RUNS else "Gathered"
+    name = "ArgMax" if layer.op_type.startswith("Arg") else name
     return WorkShape(
         f"reduction.{name}.{'inner' if inner else 'outer'}",
         (count, count / max(math.prod(out), 1)),
@@ -178,6 +184,16 @@ def moving_work(layer: Layer) -> WorkShape:
     return WorkShape(f"move.{name}", (count, run))
 
 
+def _scattering_work(layer: Layer) -> WorkShape | None:
+    """Return the work of values that are scattered by index: how many, and among how many."""
+    if len(layer.inputs) < 2:
+        return None
+    data, updates = layer.inputs[0], layer.inputs[-1]
+    return WorkShape(
+        f"scatter.{layer.op_type}", (float(updates.elements or 1), float(data.elements or 1))
+    )
+
+
 def _quantization_work(layer: Layer) -> WorkShape | None:
     return WorkShape(f"quantization.{layer.op_type}", (largest(layer),))
 
@@ -202,6 +218,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
             (_pooling_work, "MaxPool AveragePool GlobalAveragePool GlobalMaxPool LpPool"),
             (_quantization_work, "QuantizeLinear DequantizeLinear DynamicQuantizeLinear"),
             (moving_work, "Resize Upsample"),
+            (_scattering_work, "ScatterElements ScatterND"),
         )
         for name in names.split()
     }

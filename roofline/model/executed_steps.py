@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from roofline.graph.reading.subnormals import Shares
 from roofline.layer import Layer
 from roofline.model._activation_patterns import is_product
 from roofline.model._group_parts import (
@@ -25,6 +26,7 @@ from roofline.model.index_fusion import BY_INDEX, merged_layers
 from roofline.model.kinds import works
 from roofline.model.machine_profile import Profile
 from roofline.model.packed_layout import PACKINGS
+from roofline.model.plain_weights import converting_work, with_plain_weights
 from roofline.model.quantized_steps import (
     Integers,
     clips_before_quantizations,
@@ -64,6 +66,8 @@ def steps_of(workload: Workload, profile: Profile) -> tuple[Step, ...] | None:
         layer.outputs for layer in workload.layers
     ):
         return None
+    plain = with_plain_weights(workload)
+    workload = plain.workload
     integers = on_integers(workload) if "quantized" in profile.patterns else Integers()
     absorbed, parts = _all_absorbed(workload, profile, integers)
     layout = _layout(workload, profile, absorbed, parts, integers.operators)
@@ -72,7 +76,7 @@ def steps_of(workload: Workload, profile: Profile) -> tuple[Step, ...] | None:
     of_trip = _weights_of_trips(workload)
     fixed = has_fixed_inputs(workload)
     known = SUBNORMAL in profile.samples
-    subnormal: Mapping[str, float] = subnormal_weights(workload) if known else {}
+    subnormal: Mapping[str, Shares] = subnormal_weights(workload) if known else {}
     makers = {tensor.name: layer for layer in workload.layers for tensor in layer.outputs}
     for layer in workload.layers:
         if fixed and layer.outputs and all(tensor.value is not None for tensor in layer.outputs):
@@ -97,6 +101,10 @@ def steps_of(workload: Workload, profile: Profile) -> tuple[Step, ...] | None:
         apart = work is None or not work.kind.startswith("conv.restored")
         if weights is not None and apart and layer.name not in integers.operators:
             found.append(Step(layer.name, weights, weighed=False))
+        found += [
+            Step(layer.name, converting_work(tensor), weighed=False)
+            for tensor in plain.converted.get(layer.name, ())
+        ]
         slowed = subnormal_work(layer, subnormal, makers) if subnormal else None
         if slowed is not None:
             found.append(Step(layer.name, slowed, weighed=False))

@@ -6,16 +6,17 @@ A layer of a network and a microbenchmark of a machine are named by the same fun
 from __future__ import annotations
 
 from roofline.layer import Layer
-from roofline.model import _product_rules, _streaming_rules
+from roofline.model import _product_rules, _spectral_rules, _streaming_rules
 from roofline.model._layer_shapes import WorkShape, largest, text_attribute
 from roofline.model._streaming_rules import moving_work
 from roofline.model.work import Work
 from roofline.ops import Kind
 
-_RULES = {**_product_rules.RULES, **_streaming_rules.RULES}
+_RULES = {**_product_rules.RULES, **_spectral_rules.RULES, **_streaming_rules.RULES}
 _UNROLLED = (
     "conv.one_dimensional",
     "conv.unrolled",
+    "conv.unpacked",
     "conv.restored",
     "conv.grouped_unaligned",
     "conv.depthwise_unaligned",
@@ -51,6 +52,7 @@ def works(layer: Layer) -> Work | None:
         weight_bytes=weight_bytes,
         repeats=layer.repeats,
         channels=shape.channels,
+        inside=shape.inside,
         patch_bytes=_patch_elements(shape) * 8 * layer.repeats,
         reread_bytes=round(again),
         held_bytes=held,

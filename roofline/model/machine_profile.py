@@ -293,7 +293,9 @@ def passes_over(kind: str) -> bool:
 
     What stands between convolutions was measured there.
     """
-    return not kind.startswith(("conv", "matmul", "rnn", "attention", "packed", "subnormal"))
+    return not kind.startswith(
+        ("conv", "matmul", "einsum", "spectral", "rnn", "attention", "packed", "subnormal")
+    )
 
 
 class _Fit:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import repeat
+from operator import mul
 
-from roofline.graph.reading.subnormals import TOGETHER, subnormal_shares
+from roofline.graph.reading.subnormals import TOGETHER, Shares, subnormal_shares
 from roofline.layer import Layer
+from roofline.model._layer_shapes import rows_inside
 from roofline.model.work import Work
 from roofline.workload import Workload
 
@@ -18,8 +21,8 @@ _ACTIVE = 0.5
 _CUTTING = frozenset({"Clip", "Relu"})
 
 
-def subnormal_weights(workload: Workload) -> Mapping[str, float]:
-    """Return, by name, the share of vectors of stored weights that hold a subnormal number, where any does."""
+def subnormal_weights(workload: Workload) -> Mapping[str, Shares]:
+    """Return, by name, the shares of vectors of stored weights that hold a subnormal number, where any does."""
     origin = workload.origin
     if origin is None:
         return {}
@@ -27,7 +30,7 @@ def subnormal_weights(workload: Workload) -> Mapping[str, float]:
 
 
 def subnormal_work(
-    layer: Layer, shares: Mapping[str, float], makers: Mapping[str, Layer]
+    layer: Layer, shares: Mapping[str, Shares], makers: Mapping[str, Layer]
 ) -> Work | None:
     """Return the operations of a product with vectors of weights that hold a subnormal number; None where none do.
 
@@ -45,7 +48,11 @@ def subnormal_work(
             continue
         along = shape[:1] if len(shape) > 2 else shape[1:]
         results = math.prod(size or 1 for size in along)
-        slowed += shares[weight.name] * math.ceil(results / TOGETHER) * TOGETHER / results
+        rows = shares[weight.name]
+        used = rows_inside(layer, tuple(size or 1 for size in shape))
+        # Rows that never lie on the image are never multiplied, and keep what a training made of them.
+        share = sum(map(mul, rows, used if len(used) == len(rows) else repeat(1.0))) / len(rows)
+        slowed += share * math.ceil(results / TOGETHER) * TOGETHER / results
     before = [makers[tensor.name].op_type for tensor in layer.inputs if tensor.name in makers]
     active = _ACTIVE if _CUTTING.intersection(before) else 1.0
     ops = 2.0 * layer.cost.macs * slowed * active

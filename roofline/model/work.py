@@ -39,6 +39,8 @@ class Work:
     repeats: int = 1
     channels: tuple[int, ...] = ()
     """Numbers of channels that kernels on packed channels fill up to whole vectors."""
+    inside: float = 1.0
+    """Share of the rows of filters that lie on the image: kernels on packed channels skip the others."""
     patch_bytes: int = 0
     """Bytes of the patches that a convolution unrolls for a matrix product, where no packed kernel does it."""
     reread_bytes: int = 0
@@ -48,7 +50,7 @@ class Work:
 
     def padded_ops(self, lanes: int) -> float:
         """Return the operations that packed kernels execute: channels filled up to whole vectors of ``lanes``."""
-        full = 1.0
+        full = self.inside
         for count in self.channels:
             full *= math.ceil(count / lanes) * lanes / count
         return self.ops * full
@@ -92,6 +94,9 @@ AXES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "conv": ("in_channels", "out_channels", "positions", "taps", "items"),
         "conv_transpose": ("in_channels", "out_channels", "positions", "taps", "items"),
         "matmul": ("rows", "inner", "columns", "copies"),
+        "einsum": ("rows", "inner", "columns", "copies"),
+        "spectral": ("transforms", "points"),
+        "scatter": ("updates", "elements"),
         "rnn": ("input", "hidden", "steps", "batch"),
         "attention": ("queries", "keys", "heads", "head_size"),
         "elementwise": ("elements",),

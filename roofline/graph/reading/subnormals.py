@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 Floats = NDArray[np.float32]
+Shares = tuple[float, ...]
+"""Of the rows of a filter; one alone of what has no rows."""
 
 TOGETHER = 16
 """Values of single precision in the widest vectors: one that is subnormal slows what is computed with all of them."""
@@ -23,12 +25,16 @@ _SINGLE = 1
 _BYTES = 4
 _OF_NORMALIZATION = 4
 """Stored operands of a normalization of batches."""
+_IMAGE_AXES = 4
+"""Axes of the filters of an image: results, operands, rows and columns."""
 _LOOKED_AT = 1 << 18
 """Values of a tensor that are looked at, evenly spread."""
 
 
-def subnormal_shares(model: ModelProto, path: Path | None = None) -> Mapping[str, float]:
-    """Return, by the name of a stored tensor, the share of its vectors that hold a subnormal number, where any does.
+def subnormal_shares(model: ModelProto, path: Path | None = None) -> Mapping[str, Shares]:
+    """Return, by the name of a stored tensor, the shares of its vectors that hold a subnormal number, where any does.
+
+    There is one for each row of a filter: rows that never lie on an image keep what a training made of them.
 
     Weights of a convolution that a scale follows are taken times it: runtimes multiply them when they load a model.
 
@@ -44,12 +50,12 @@ def subnormal_shares(model: ModelProto, path: Path | None = None) -> Mapping[str
         except (OSError, ValueError):
             # A file that is gone since it was counted says nothing.
             return {}
-    found: dict[str, float] = {}
+    found: dict[str, Shares] = {}
     for graph in _graphs(model.graph):
         stored = dict(_stored(graph))
         scales = _scales(graph, stored)
-        found |= {name: _share(tensor, scales.get(name)) for name, tensor in stored.items()}
-    return {name: share for name, share in found.items() if share}
+        found |= {name: _shares(tensor, scales.get(name)) for name, tensor in stored.items()}
+    return {name: shares for name, shares in found.items() if any(shares)}
 
 
 def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
@@ -106,10 +112,10 @@ def _factor(node: NodeProto, stored: Mapping[str, TensorProto]) -> Floats | None
     return None
 
 
-def _share(tensor: TensorProto, scale: Floats | None) -> float:
-    """Return the share of vectors of a stored tensor that hold a subnormal number, along the results of a product.
+def _shares(tensor: TensorProto, scale: Floats | None) -> Shares:
+    """Return the share of vectors of each row of a stored tensor that hold a subnormal number, along its results.
 
-    It is 0 for what is no weight in single precision (of less than two axes), and where the values lie elsewhere.
+    There is none of what is no weight in single precision (of less than two axes), and where the values lie elsewhere.
 
     Args:
         tensor: The results of a convolution lie along its first axis, those of a matrix along its last.
@@ -117,15 +123,28 @@ def _share(tensor: TensorProto, scale: Floats | None) -> float:
     """
     shape = tuple(tensor.dims)
     elements = math.prod(shape)
-    whole = elements > 0 and len(tensor.raw_data) == _BYTES * elements
-    if tensor.data_type != _SINGLE or len(shape) < 2 or not whole:
-        return 0.0
-    values = np.frombuffer(tensor.raw_data, "<f4").reshape(shape)
-    by_result = values.reshape(shape[0], -1) if len(shape) > 2 else values.T
-    some = by_result[:, :: -(-elements // _LOOKED_AT)]
-    if scale is not None and scale.size in (1, len(some)):
-        some = some * scale[:, None]
-    size = np.abs(some)
+    if tensor.data_type != _SINGLE or len(shape) < 2 or not elements:
+        return ()
+    if len(tensor.raw_data) == _BYTES * elements:
+        values = np.frombuffer(tensor.raw_data, "<f4").reshape(shape)
+    elif len(tensor.float_data) == elements:
+        # Some exporters write numbers one by one.
+        values = np.asarray(tensor.float_data, np.float32).reshape(shape)
+    else:
+        return ()
+    if len(shape) < _IMAGE_AXES:
+        by_row = [values.reshape(shape[0], -1) if len(shape) > 2 else values.T]
+    else:
+        by_row = [values[:, :, row].reshape(shape[0], -1) for row in range(shape[2])]
+    step = -(-elements // _LOOKED_AT)
+    return tuple(_share(rows[:, ::step], scale) for rows in by_row)
+
+
+def _share(by_result: Floats, scale: Floats | None) -> float:
+    """Return the share of vectors of weights, results on the first axis, that hold a subnormal number."""
+    if scale is not None and scale.size in (1, len(by_result)):
+        by_result = by_result * scale[:, None]
+    size = np.abs(by_result)
     subnormal = (size > 0) & (size < np.finfo(np.float32).tiny)
     if not subnormal.any():
         return 0.0

@@ -20,6 +20,7 @@ from roofline.validate.calibration.probes.patterns import patterns
 from roofline.validate.calibration.probes.products import products
 from roofline.validate.calibration.probes.recurrent import recurrent
 from roofline.validate.calibration.probes.reductions import reductions
+from roofline.validate.calibration.probes.transforms import transforms
 
 __all__ = [
     "BETWEEN_ELEMENTS",
@@ -42,6 +43,7 @@ def probes() -> tuple[Probe, ...]:
         recurrent,
         elementwise,
         reductions,
+        transforms,
         probes_between,
         conversions,
         patterns,

@@ -35,9 +35,11 @@ def convolutions() -> list[Probe]:
         *_unrolled_probes("few", _FEW),
         *_oblong(),
         *_of_items(),
+        *_low_planes(),
         *_depthwise_along_a_line(),
         *_transposed_probes(),
         *_half_probes(),
+        *_unpacked_probes(),
         *_slowed_probes(),
     ]
 
@@ -186,6 +188,17 @@ def _of_items() -> Iterator[Probe]:
         yield _plane(name, channels, size, step, copies, items)
 
 
+def _low_planes() -> Iterator[Probe]:
+    """Yield convolutions on images of fewer rows than their filters have, or little more: as of a line of text."""
+    for channels, height, width, kernel, groups, copies in (
+        (208, 2, 96, 5, 208, 6), (96, 3, 96, 5, 96, 6), (64, 2, 96, 3, 1, 4), (64, 1, 160, 3, 1, 4),
+    ):  # fmt: skip
+        step = convolution(channels, channels, kernel, groups=groups)
+        build = chain((1, channels, height, width), step, pool)
+        name = f"low {channels}/{groups} {kernel}x{kernel} at {height}x{width}"
+        yield Probe(name, build, copies, "Conv")
+
+
 def _depthwise_along_a_line() -> Iterator[Probe]:
     for channels, size, kernel, copies in ((64, 512, 7, 5), (256, 64, 3, 8)):
         step = convolution(channels, channels, kernel, flat=True, groups=channels)
@@ -217,6 +230,25 @@ def _half_probes() -> Iterator[Probe]:
         step = convolution(channels, channels, kernel, groups=groups, dtype="float16")
         name = f"fp16 conv {channels} {kernel}x{kernel}/{groups} at {size}"
         yield Probe(name, half_chain((1, channels, size, size), step), copies, "Conv")
+
+
+def _unpacked_probes() -> Iterator[Probe]:
+    """Yield convolutions by weights that are no constants: no runtime packs them before it runs."""
+    for inner, outer, size, kernel, copies in (
+        (64, 64, 28, 3, 2), (64, 64, 128, 3, 1), (256, 256, 14, 3, 1), (512, 512, 6, 3, 1), (32, 3, 128, 3, 1),
+        (64, 64, 28, 1, 4), (256, 256, 14, 1, 2), (16, 16, 56, 3, 3), (3, 64, 112, 5, 1),
+    ):  # fmt: skip
+        step = _by_input(outer, inner, kernel)
+        name = f"by an operand {inner}-{outer} {kernel}x{kernel} at {size}"
+        yield Probe(name, branches((1, inner, size, size), step), copies, "Conv")
+
+
+def _by_input(outer: int, inner: int, kernel: int) -> Step:
+    def step(graph: Graph, value: str) -> str:
+        weight = graph.input(outer, inner, kernel, kernel)
+        return graph.call("Conv", value, weight, pads=[kernel // 2] * 4, kernel_shape=[kernel] * 2)
+
+    return step
 
 
 def _transposed_probes() -> Iterator[Probe]:

@@ -124,6 +124,8 @@ def _with_parameters() -> Iterator[Probe]:
             "Greater", shape, branches(shape, binary("Greater", constant())), 4, name="Equal"
         )
         yield _of("Where", shape, _where_copies(shape), 4)
+    for shape in ((1, 1, 100, 200), (1, 64, 128, 128)):
+        yield _of("Where", shape, _where_row_copies(shape), 3, name="Where row")
     for shape in ((1, 28, 115, 155), (1, 16, 117, 157), (1, 48, 22, 22), (1, 128, 3, 3)):
         yield _of("PRelu", shape, _slope_chain(shape), 3)
     yield Probe("PRelu of large", _slope_chain((1, 10, 238, 318)), 3, "PRelu")
@@ -159,6 +161,21 @@ def _after_abs(shape: Shape, op_type: str) -> Callable[[int], bytes]:
         value = graph.call("Abs", graph.input(*shape))
         for _ in range(count):
             graph.output(graph.call(op_type, value))
+        return graph.model()
+
+    return build
+
+
+def _where_row_copies(shape: Shape) -> Callable[[int], bytes]:
+    """Return a builder of choices between a value and zero by one row that is repeated."""
+
+    def build(count: int) -> bytes:
+        graph = Graph()
+        value, row = graph.input(*shape), graph.input(shape[-1])
+        zero = graph.store(np.array(0.0, np.float32))
+        condition = graph.call("Greater", row, zero)
+        for _ in range(count):
+            graph.output(graph.call("Where", condition, value, zero))
         return graph.model()
 
     return build

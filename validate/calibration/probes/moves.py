@@ -72,7 +72,8 @@ def _by_index() -> Iterator[Probe]:
         gathered = branches((4096, 64), _gather(rows), kept=True)
         yield Probe(f"Gather {rows}", gathered, copies, "Gather")
     for rows, into, width, copies in (
-        (64, 64, 64, 8), (1024, 256, 64, 4), (8192, 600, 64, 2), (8192, 600, 256, 1),
+        (64, 64, 64, 8), (1024, 256, 64, 4), (8192, 600, 64, 2), (8192, 600, 256, 1), (200, 32_320, 1, 4),
+        (16, 4096, 64, 3),
     ):  # fmt: skip
         for op_type, step in (
             ("GatherElements", _gather_elements(rows, into, width)),

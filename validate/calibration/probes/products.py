@@ -7,6 +7,7 @@ from collections.abc import Callable
 from roofline.validate.calibration.probes.graph import (
     Graph,
     Probe,
+    Step,
     branches,
     chain,
     half_chain,
@@ -60,7 +61,42 @@ def products() -> list[Probe]:
                 "MatMul",
             )
         )
-    return [*found, *_half_products()]
+    return [*found, *_half_products(), *_contractions()]
+
+
+def _contractions() -> list[Probe]:
+    """Return products in Einstein's notation: a matrix for each group of values, and for each head."""
+    return [
+        Probe(
+            f"einsum of {groups} groups {rows}x{inner}x{columns}",
+            branches((rows, groups, inner), _grouped_product(groups, inner, columns)),
+            copies,
+            "Einsum",
+        )
+        for groups, rows, inner, columns, copies in (
+            (16, 100, 32, 16, 3), (8, 100, 64, 32, 3), (8, 1, 64, 64, 4), (4, 400, 128, 128, 2), (16, 16, 16, 60, 3),
+        )
+    ] + [
+        Probe(
+            f"einsum of {heads} heads of {size}",
+            branches((1, heads, size, 64), _head_product(heads, size)),
+            copies,
+            "Einsum",
+        )
+        for heads, size, copies in ((4, 128, 3), (8, 32, 4))
+    ]  # fmt: skip
+
+
+def _grouped_product(groups: int, inner: int, columns: int) -> Step:
+    return lambda graph, value: graph.call(
+        "Einsum", value, graph.weight(groups, inner, columns), equation="tgi,gih->tgh"
+    )
+
+
+def _head_product(heads: int, size: int) -> Step:
+    return lambda graph, value: graph.call(
+        "Einsum", value, graph.input(1, heads, size, 64), equation="bhqd,bhkd->bhqk"
+    )
 
 
 def _half_products() -> list[Probe]:

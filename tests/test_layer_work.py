@@ -61,8 +61,15 @@ CASES: Mapping[str, tuple[tuple[object, ...], Mapping[str, object], str, tuple[f
     "sixteen": (("Conv", [(1, 16, 9, 9)], [(64, 16, 3, 3)]), {}, "conv.kxk.fp32", (16, 64, 49, 9, 1)),
     "odd": (("Conv", [(1, 30, 9, 9)], [(64, 30, 3, 3)]), {}, "conv.unrolled.fp32", (30, 64, 49, 9, 1)),
     "groups": (
-        ("Conv", [(1, 64, 9, 9)], [(32, 16, 3, 3)]), {"group": 4}, "conv.grouped.fp32", (16, 32 / 4, 49, 9, 1),
+        ("Conv", [(1, 64, 9, 9)], [(64, 16, 3, 3)]), {"group": 4}, "conv.grouped.fp32", (16, 64 / 4, 49, 9, 1),
     ),
+    # Groups of eight results fill no vector, however many operands they read.
+    "groups of few results": (
+        ("Conv", [(1, 64, 9, 9)], [(32, 16, 3, 3)]), {"group": 4},
+        "conv.grouped_unaligned.fp32", (16, 32 / 4, 49, 9, 1),
+    ),
+    # Filters that a run is given, of which nothing is packed before it.
+    "by an operand": (("Conv", [(1, 64, 9, 9), (32, 64, 3, 3)]), {}, "conv.unpacked.fp32", (64, 32, 49, 9, 1)),
     "groups of odd": (
         ("Conv", [(1, 24, 9, 9)], [(32, 6, 3, 3)]), {"group": 4}, "conv.grouped_unaligned.fp32", (6, 32 / 4, 49, 9, 1),
     ),
@@ -90,6 +97,24 @@ CASES: Mapping[str, tuple[tuple[object, ...], Mapping[str, object], str, tuple[f
     "batched": (("MatMul", [(2, 3, 5, 7), (2, 3, 7, 11)]), {}, "matmul.batched.fp32", (5, 7, 11, 2 * 3)),
     "vector": (("MatMul", [(7,), (7, 11)]), {}, "matmul.batched.fp32", (1, 7, 11, 1)),
     "computed": (("Gemm", [(5, 7), (7, 11)]), {}, "matmul.batched.fp32", (5, 7, 11, 1)),
+    # A matrix for each group, one for each item and head, and one for all: rows, inner, columns, copies
+    "group by group": (
+        ("Einsum", [(4, 3, 5)], [(3, 5, 7)]), {"equation": "tgi,gih->tgh"}, "einsum.fp32", (4, 5, 7, 3),
+    ),
+    "head by head": (
+        ("Einsum", [(2, 3, 5, 7), (2, 3, 6, 7)]), {"equation": "bhqd,bhkd->bhqk"}, "einsum.fp32", (5, 7, 6, 2 * 3),
+    ),
+    "all rows": (("Einsum", [(2, 4, 5)], [(5, 7)]), {"equation": "bij, jk -> bik"}, "einsum.fp32", (2 * 4, 5, 7, 1)),
+    # transforms, and of how many points each
+    "lines of a power of two": (("DFT", [(6, 8, 1)]), {"axis": 1, "onesided": 1}, "spectral.halving", (6, 8)),
+    "lines of any length": (("DFT", [(6, 10, 1)]), {"axis": 1}, "spectral.any_length", (6, 10)),
+    "frames": (
+        ("STFT", [(2, 32)], [np.asarray(4, np.int64), (16,)]), {}, "spectral.halving", (2 * 5, 16),
+    ),
+    # values that are scattered, and among how many
+    "scattered": (
+        ("ScatterND", [(6, 4)], [np.asarray([[0], [2]], np.int64), (2, 4)]), {}, "other.ScatterND", (24,),
+    ),
     # input, hidden, steps, batch
     "recurrent": (
         ("LSTM", [(5, 2, 4)], [(1, 32, 4), (1, 32, 8)]), {"hidden_size": 8}, "rnn.lstm.fp32", (4, 8, 5, 2),
@@ -112,6 +137,14 @@ CASES: Mapping[str, tuple[tuple[object, ...], Mapping[str, object], str, tuple[f
     "softmax of channels": (("Softmax", [(2, 3, 8)]), {"axis": 1}, "softmax.inner", (48, 3)),
     "mean": (("ReduceMean", [(2, 3, 8)]), {"axes": [2]}, "reduction.Reduce.inner", (48, 8)),
     "mean of channels": (("ReduceMean", [(2, 3, 8)]), {"axes": [1]}, "reduction.Reduce.outer", (48, 3)),
+    "mean that keeps no axis": (
+        ("ReduceMean", [(2, 3, 8)]), {"axes": [-1], "keepdims": 0}, "reduction.Reduce.inner", (48, 8),
+    ),
+    "mean of planes": (
+        ("ReduceMean", [(2, 3, 4, 4)]), {"axes": [2, 3], "keepdims": 0}, "reduction.Reduce.inner", (96, 16),
+    ),
+    "squares": (("ReduceSumSquare", [(2, 3, 8)]), {"axes": [1]}, "reduction.Gathered.outer", (48, 3)),
+    "comparison": (("LessOrEqual", [(2, 3, 4), (2, 3, 4)]), {}, "elementwise.Greater.same", (24,)),
     "mean of all": (("ReduceMean", [(2, 3, 8)]), {"keepdims": 0}, "reduction.Reduce.inner", (48, 48)),
     "greatest": (("ArgMax", [(2, 3, 8)]), {"axis": 2}, "reduction.ArgMax.inner", (48, 8)),
     # channels, positions of all items, taps
@@ -149,7 +182,15 @@ def test_a_layer_lies_where_its_shape_says(name):
     assert (found.kind, found.at) == (kind, tuple(map(float, at)))
 
 
-WITHOUT_ITEMS = ("computed", "vector", "mean of all")
+WITHOUT_ITEMS = (
+    "all rows",
+    "by an operand",
+    "computed",
+    "head by head",
+    "mean of all",
+    "scattered",
+    "vector",
+)
 """Cases whose operands have no axis of items, or which reduce it."""
 
 
@@ -192,6 +233,34 @@ def test_packed_kernels_fill_up_the_channels_they_pack(name, channels):
     operator, attributes, _, _ = CASES[name]
     found = work_of(*operator, **attributes)  # type: ignore[arg-type]
     assert found.channels == channels
+
+
+@pytest.mark.parametrize(
+    ("height", "kernel", "attributes", "inside"),
+    [
+        # Of five rows two lie on an image of two, wherever the filter stands; of three on one row one does.
+        (2, 5, {"pads": [2, 2, 2, 2]}, 2 / 5),
+        (1, 3, {"pads": [1, 1, 1, 1]}, 1 / 3),
+        # The first and the last of eight rows miss one of three each.
+        (8, 3, {"pads": [1, 1, 1, 1]}, (8 * 3 - 2) / (8 * 3)),
+        (8, 3, {"auto_pad": "SAME_UPPER"}, (8 * 3 - 2) / (8 * 3)),
+        # At every other row only the first misses one; two rows apart the first two and the last two do.
+        (8, 3, {"pads": [1, 1, 0, 0], "strides": [2, 2]}, (4 * 3 - 1) / (4 * 3)),
+        (8, 3, {"pads": [2, 2, 2, 2], "dilations": [2, 2]}, (8 * 3 - 4) / (8 * 3)),
+        (8, 3, {}, 1.0),
+    ],
+)  # fmt: skip
+def test_kernels_on_packed_channels_skip_rows_that_lie_off_the_image(
+    height, kernel, attributes, inside
+):
+    given = ("Conv", [(1, 32, height, 9)], [(32, 1, kernel, kernel)])
+    found = work_of(*given, group=32, kernel_shape=[kernel] * 2, **attributes)
+    assert found.inside == pytest.approx(inside)
+    assert found.padded_ops(1) == pytest.approx(found.ops * inside)
+
+
+def test_unrolled_patches_hold_rows_that_lie_off_the_image_too():
+    assert work_of("Conv", [(1, 30, 2, 9)], [(32, 30, 5, 5)], pads=[2] * 4).inside == 1.0
 
 
 def test_attention_is_of_the_heads_and_their_size():

@@ -11,7 +11,7 @@ from roofline import Workload
 from roofline.graph.reading.subnormals import subnormal_shares
 from roofline.model.machine_profile import Profile, Sample
 from roofline.model.network_time import calibrated_time
-from roofline.model.subnormal_steps import SUBNORMAL
+from roofline.model.subnormal_steps import SUBNORMAL, subnormal_weights, subnormal_work
 
 TINY = np.float32(1e-40)
 CHANNELS, SIZE = 32, 8
@@ -56,7 +56,49 @@ def weights(*places: tuple[int, int]) -> np.ndarray:
 )  # fmt: skip
 def test_a_vector_is_slow_if_any_of_its_weights_is_subnormal(places, vectors):
     shares = subnormal_shares(model(weights(*places)))
-    assert shares.get("w", 0.0) == pytest.approx(vectors / (2 * CHANNELS))
+    assert shares.get("w", (0.0,)) == pytest.approx((vectors / (2 * CHANNELS),))
+
+
+def test_numbers_that_are_written_one_by_one_are_read():
+    given = model(weights((0, 0)))
+    values = numpy_helper.to_array(given.graph.initializer[0])
+    written = helper.make_tensor("w", TensorProto.FLOAT, values.shape, values.ravel().tolist())
+    assert written.float_data
+    assert not written.raw_data
+    given.graph.initializer[0].CopyFrom(written)
+    assert subnormal_shares(given) == {"w": pytest.approx((1 / (2 * CHANNELS),))}
+
+
+def depthwise(rows: tuple[int, ...], height: int) -> Workload:
+    """Return filters of five rows for sixteen channels, some rows subnormal, over an image of so many rows."""
+    weight = np.ones((16, 1, 5, 1), np.float32)
+    weight[:, :, list(rows)] = TINY
+    node = helper.make_node("Conv", ["x", "w"], ["y"], "conv", group=16, pads=[2, 0, 2, 0])
+    graph = helper.make_graph(
+        [node], "net", [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 16, height, 4))],
+        [helper.make_empty_tensor_value_info("y")], [numpy_helper.from_array(weight, "w")],
+    )  # fmt: skip
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return Workload.from_onnx(made)
+
+
+@pytest.mark.parametrize(
+    ("rows", "height", "multiplied"),
+    [
+        # On an image of two rows the first and the last of five rows of a filter meet padding alone.
+        ((0, 4), 2, 0),
+        ((2,), 2, 2),
+        # The second meets one of the two rows, once.
+        ((1,), 2, 1),
+        ((0, 4), 5, 3 + 3),
+    ],
+)
+def test_rows_of_a_filter_that_meet_padding_alone_cost_nothing(rows, height, multiplied):
+    net = depthwise(rows, height)
+    (layer,) = net.layers
+    work = subnormal_work(layer, subnormal_weights(net), {})
+    # Two operations for each weight, sixteen channels and four columns.
+    assert (0 if work is None else work.ops) == pytest.approx(2 * 16 * 4 * multiplied)
 
 
 @pytest.mark.parametrize("value", [0.0, float(np.finfo(np.float32).tiny), -1.0])
@@ -70,9 +112,9 @@ def test_weights_are_taken_times_the_scale_that_follows():
     scale[16:] = 1e30
     # The half of the results that is scaled up holds none; what is scaled down does.
     found = subnormal_shares(model(weights((0, 0), (16, 0)), scale=scale))
-    assert found == {"w": pytest.approx(1 / (2 * CHANNELS))}
+    assert found == {"w": pytest.approx((1 / (2 * CHANNELS),))}
     assert subnormal_shares(model(weights(), scale=scale[:1, 0, 0] * TINY)) == {
-        "w": pytest.approx(1.0)
+        "w": pytest.approx((1.0,))
     }
 
 

@@ -19,7 +19,7 @@ class WorkShape:
     channels: tuple[int, ...] = ()
     """Numbers of channels that kernels on packed channels fill up to whole vectors."""
     inside: float = 1.0
-    """Share of the rows of filters that lie on the image, over all positions: kernels on packed channels skip others."""
+    """Share of the rows of filters that lie on the image: kernels on packed channels skip the others."""
 
 
 Rule = Callable[[Layer], WorkShape | None]

@@ -56,7 +56,9 @@ def _convolution(layer: Layer) -> WorkShape | None:
         f"conv.{form}.{bits_of(layer)}",
         at,
         _packed_shape(weight, groups, len(out)),
-        mean(rows_inside(layer, weight)) if form in _SKIPPING and layer.datatype == "fp32" else 1.0,
+        mean(rows_inside(layer, weight))
+        if form in _SKIPPING and layer.datatype == "fp32"
+        else 1.0,
     )
 
 

@@ -121,14 +121,22 @@ def _reduction_work(layer: Layer) -> WorkShape | None:
     if not source:
         return None
     count = math.prod(source)
-    # Reducing the innermost axes reads in order; others stride.
-    inner = len(out) < 1 or len(source) < 1 or (len(out) == len(source) and out[-1] != source[-1])
+    inner = _reduces_last(layer, source, out)
     name = "Reduce" if layer.op_type in _IN_RUNS else "Gathered"
     name = "ArgMax" if layer.op_type.startswith("Arg") else name
     return WorkShape(
         f"reduction.{name}.{'inner' if inner else 'outer'}",
         (count, count / max(math.prod(out), 1)),
     )
+
+
+def _reduces_last(layer: Layer, source: tuple[int, ...], out: tuple[int, ...]) -> bool:
+    """Return whether a reduction goes along the innermost axis, which reads in order; others stride."""
+    axes = layer.attributes.get("axes", layer.attributes.get("axis"))
+    if axes is not None:
+        given = (axes,) if isinstance(axes, int) else axes
+        return any(int(axis) % len(source) == len(source) - 1 for axis in given)
+    return not out or out[-1] != source[-1]
 
 
 def _pooling_work(layer: Layer) -> WorkShape | None:

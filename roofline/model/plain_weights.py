@@ -79,8 +79,7 @@ def _with_operands(layer: Layer, plain: list[Tensor]) -> Layer:
         layer,
         inputs=(*layer.inputs, *plain),
         weights=tuple(tensor for tensor in layer.weights if tensor.name not in names),
-        weight_bytes=0,
-        input_bytes=layer.input_bytes + moved,
+        weight_bytes=moved,
         datatype="fp32" if layer.datatype == "fp16" else layer.datatype,
     )
 

@@ -64,8 +64,8 @@ def _reductions() -> Iterator[Probe]:
         build = branches(shape, unary("ReduceMean", axes=axes))
         yield Probe(f"ReduceMean {shape} over {axes}", build, 5, "ReduceMean")
     for shape, axes in (
-        ((1, 2, 161, 199), [1]), ((200, 257, 2), [2]), ((64, 8, 256), [1]), ((197, 768), [1]), ((1, 64, 56, 56), [2, 3]),
-        ((8, 16), [1]), ((1, 2, 201, 2000), [1]),
+        ((1, 2, 161, 199), [1]), ((200, 257, 2), [2]), ((64, 8, 256), [1]), ((197, 768), [1]),
+        ((1, 64, 56, 56), [2, 3]), ((8, 16), [1]), ((1, 2, 201, 2000), [1]),
     ):  # fmt: skip
         build = branches(shape, unary("ReduceSumSquare", axes=axes))
         yield Probe(f"ReduceSumSquare {shape} over {axes}", build, 4, "ReduceSumSquare")

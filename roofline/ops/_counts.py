@@ -12,8 +12,6 @@ from roofline.ops._attributes import malformed_error, operand
 from roofline.ops._registry import CostFunction
 from roofline.surfaces import DIMS, INPUTS, VALUES
 
-FREE = Cost()
-
 
 def _unresolved_error(node: Node, tensor: Tensor) -> DimensionError:
     return DimensionError(
@@ -86,11 +84,6 @@ def has(node: Node, position: int) -> bool:
 def wants(node: Node, position: int) -> bool:
     """Return whether a result is used."""
     return position < len(node.outputs) and node.outputs[position] is not None
-
-
-def free(_: Node) -> Cost:
-    """Return no arithmetic."""
-    return FREE
 
 
 def per_output(ops: int) -> CostFunction:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from itertools import product
 
 from roofline.cost import Cost
 from roofline.node import Array, Node, Shape
@@ -113,6 +114,11 @@ class Operator:
     whose names the patterns know, and for those that take no part."""
 
 
+MICROSOFT = "com.microsoft"
+"""The domain of ONNX Runtime's own operators."""
+BOTH = ("", MICROSOFT)
+"""The domains of operators that ONNX took over from ONNX Runtime, which still runs its own."""
+
 operators: Registry[Operator] = Registry("operator", "roofline.ops", "roofline.operators")
 """Every known operator, keyed ``domain::OpType`` (``::Conv``, ``com.microsoft::QAttention``)."""
 
@@ -130,8 +136,8 @@ def lookup(node: Node) -> Operator:
 
 def define(
     *op_types: str,
-    kind: Kind,
-    domain: str = "",
+    kind: Kind | None = None,
+    domain: str | Sequence[str] = "",
     cost: CostFunction | None = None,
     shape: ShapeFunction | None = None,
     value: ValueFunction | None = None,
@@ -143,17 +149,18 @@ def define(
     bound: BoundFunction | None = None,
     role: Role | None = None,
 ) -> None:
-    """Add operators to the table.
+    """Add operators to the table, alike in one domain or several; what has a cost computes unless a kind is given.
 
     Raises:
-        ValueError: An operator is defined twice.
+        ValueError: An operator is defined twice, or has neither a kind nor a cost.
     """
+    if kind is None and cost is None:
+        raise ValueError(f"{', '.join(op_types)}: what is no arithmetic needs a kind")
     row = Operator(
-        "", domain, kind, cost, shape, value, weights, quantizers, settings, statistics, moves,
-        bound, role,
+        "", "", kind or Kind.COMPUTE, cost, shape, value, weights, quantizers, settings, statistics, moves, bound, role
     )  # fmt: skip
-    for op_type in op_types:
-        operators.add(key(op_type, domain), replace(row, op_type=op_type))
+    for each, op_type in product([domain] if isinstance(domain, str) else domain, op_types):
+        operators.add(key(op_type, each), replace(row, op_type=op_type, domain=each))
 
 
 def supported_operators() -> Iterator[Operator]:

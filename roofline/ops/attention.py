@@ -26,7 +26,7 @@ from roofline.ops._attributes import (
 from roofline.ops._counts import has, in_dims, input_elements
 from roofline.ops._heads import Heads, head_count, head_size
 from roofline.ops._moves import least
-from roofline.ops._registry import Kind, Moves, MovesFunction, TensorType, define
+from roofline.ops._registry import MICROSOFT, Moves, MovesFunction, TensorType, define
 from roofline.ops._shapes import Dim, dtype, merge, ranked_shape, shape, show, total
 from roofline.ops._values import all_entries
 
@@ -181,16 +181,12 @@ def angles(*positions: int) -> MovesFunction:
 
 
 define(
-    "Attention", kind=Kind.COMPUTE, cost=_attention_cost, shape=_attention_type, moves=_attention_moves,
-    settings=(6,),
-)  # fmt: skip
-define(
-    "FlexAttention", kind=Kind.COMPUTE, domain="ai.onnx.preview", cost=_flex_cost, shape=_flex_type
+    "Attention", cost=_attention_cost, shape=_attention_type, moves=_attention_moves, settings=(6,)
 )
+define("FlexAttention", domain="ai.onnx.preview", cost=_flex_cost, shape=_flex_type)
 define(
-    "RotaryEmbedding", kind=Kind.COMPUTE, cost=rotary_cost, shape=rotary_type, quantizers=(1, 2),
-    moves=angles(1, 2),
-)  # fmt: skip
+    "RotaryEmbedding", cost=rotary_cost, shape=rotary_type, quantizers=(1, 2), moves=angles(1, 2)
+)
 
 
 def _embedding_type(node: Node) -> NodeTypes:
@@ -200,11 +196,5 @@ def _embedding_type(node: Node) -> NodeTypes:
 
 
 define(
-    "RotaryEmbedding",
-    kind=Kind.COMPUTE,
-    domain="com.microsoft",
-    cost=rotary_cost,
-    shape=_embedding_type,
-    quantizers=(2, 3),
-    moves=angles(2, 3),
-)
+    "RotaryEmbedding", domain=MICROSOFT, cost=rotary_cost, shape=_embedding_type, quantizers=(2, 3), moves=angles(2, 3),
+)  # fmt: skip

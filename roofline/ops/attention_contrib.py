@@ -18,6 +18,7 @@ from roofline.ops._counts import dims, has, in_dims, input_elements, out_count, 
 from roofline.ops._heads import Heads, head_count, head_size
 from roofline.ops._moves import least, picked_moves
 from roofline.ops._registry import (
+    MICROSOFT,
     CostFunction,
     Kind,
     Moves,
@@ -298,31 +299,21 @@ def _relative_type(node: Node) -> NodeTypes:
 
 
 define(
-    "Attention", kind=Kind.COMPUTE, domain="com.microsoft", cost=_projected_cost(4, 3, 5),
-    shape=_projected_type(4, None), weights=(1, 2), moves=_projected_moves(4),
+    "Attention", domain=MICROSOFT, cost=_projected_cost(4, 3, 5), shape=_projected_type(4, None), weights=(1, 2),
+    moves=_projected_moves(4),
 )  # fmt: skip
 define(
-    "QAttention", kind=Kind.COMPUTE, domain="com.microsoft", cost=_projected_cost(8, 5, None),
-    shape=_projected_type(8, 3), weights=(1, 2), quantizers=(3, 4, 6, 7),
-    moves=_projected_moves(8),
+    "QAttention", domain=MICROSOFT, cost=_projected_cost(8, 5, None), shape=_projected_type(8, 3), weights=(1, 2),
+    quantizers=(3, 4, 6, 7), moves=_projected_moves(8),
 )  # fmt: skip
 define(
-    "MultiHeadAttention",
-    kind=Kind.COMPUTE,
-    domain="com.microsoft",
-    cost=_multi_head_cost,
-    shape=_multi_head_type,
-    moves=_multi_head_moves,
-)
-define(
-    "GroupQueryAttention", kind=Kind.COMPUTE, domain="com.microsoft", cost=_grouped_cost, shape=_grouped_type,
-    settings=(5, 6), quantizers=(7, 8), moves=_grouped_moves,
+    "MultiHeadAttention", domain=MICROSOFT, cost=_multi_head_cost, shape=_multi_head_type, moves=_multi_head_moves,
 )  # fmt: skip
 define(
-    "RelativePositionBias",
-    kind=Kind.MOVE,
-    domain="com.microsoft",
-    shape=_relative_type,
-    settings=(1, 2),
+    "GroupQueryAttention", domain=MICROSOFT, cost=_grouped_cost, shape=_grouped_type, settings=(5, 6),
+    quantizers=(7, 8), moves=_grouped_moves,
+)  # fmt: skip
+define(
+    "RelativePositionBias", kind=Kind.MOVE, domain=MICROSOFT, shape=_relative_type, settings=(1, 2),
     moves=picked_moves(0),
-)
+)  # fmt: skip

@@ -205,8 +205,8 @@ def _features_type(node: Node) -> NodeTypes:
 
 
 def _svm(name: str, cost: CostFunction) -> None:
-    define(f"{name}Classifier", kind=Kind.COMPUTE, domain=ML, cost=cost, shape=_classified_type)
-    define(f"{name}Regressor", kind=Kind.COMPUTE, domain=ML, cost=cost, shape=_regressed_type)
+    define(f"{name}Classifier", domain=ML, cost=cost, shape=_classified_type)
+    define(f"{name}Regressor", domain=ML, cost=cost, shape=_regressed_type)
 
 
 def _normalizer_cost(node: Node) -> Cost:
@@ -217,19 +217,11 @@ def _normalizer_cost(node: Node) -> Cost:
 _svm("Linear", _linear_cost)
 _svm("SVM", _support_cost)
 _svm("TreeEnsemble", _tree_cost)
-define("TreeEnsemble", kind=Kind.COMPUTE, domain=ML, cost=_tree_cost, shape=_regressed_type)
-define(
-    "Scaler", kind=Kind.COMPUTE, domain=ML, cost=per_output(2), shape=_float_type
-)  # subtract, multiply
-define("Normalizer", kind=Kind.COMPUTE, domain=ML, cost=_normalizer_cost, shape=_float_type)
-define(
-    "Binarizer",
-    kind=Kind.COMPUTE,
-    domain=ML,
-    cost=per_output(OPS_PER_ELEMENT["Relu"]),
-    shape=same_type,
-)
-define("Imputer", kind=Kind.COMPUTE, domain=ML, cost=per_output(1), shape=same_type)
+define("TreeEnsemble", domain=ML, cost=_tree_cost, shape=_regressed_type)
+define("Scaler", domain=ML, cost=per_output(2), shape=_float_type)  # subtract, multiply
+define("Normalizer", domain=ML, cost=_normalizer_cost, shape=_float_type)
+define("Binarizer", domain=ML, cost=per_output(OPS_PER_ELEMENT["Relu"]), shape=same_type)
+define("Imputer", domain=ML, cost=per_output(1), shape=same_type)
 define("LabelEncoder", "CategoryMapper", kind=Kind.MOVE, domain=ML, shape=_encoded_type)
 define("OneHotEncoder", kind=Kind.MOVE, domain=ML, shape=_categories_type)
 define(

@@ -21,7 +21,7 @@ from roofline.number_format import plural
 from roofline.ops._attributes import integer, integers, malformed_error, maybe_integers, text
 from roofline.ops._counts import has, in_dims, input_elements, out_count
 from roofline.ops._datatypes import INT32
-from roofline.ops._registry import CostFunction, Kind, TensorType, define
+from roofline.ops._registry import BOTH, MICROSOFT, CostFunction, TensorType, define
 from roofline.ops._shapes import Dim, at_least, dtype, merge, scale, show
 from roofline.ops._windows import Window, kernel, slide, window
 from roofline.ops.activation import OPS_PER_ELEMENT
@@ -264,29 +264,24 @@ def _deform_cost(node: Node) -> Cost:
 
 def _define(op_type: str, cost: CostFunction, domain: str = "", *, nhwc: bool = False) -> None:
     shape = _nhwc_type if nhwc else _conv_type
-    define(op_type, kind=Kind.COMPUTE, domain=domain, cost=cost, shape=shape, weights=(1, 2))
+    define(op_type, domain=domain, cost=cost, shape=shape, weights=(1, 2))
 
 
 _define("Conv", _conv_cost)
+define("ConvTranspose", cost=_transpose_cost, shape=_transpose_type, weights=(1, 2))
+define("DeformConv", cost=_deform_cost, shape=_conv_type, weights=(1, 3))
 define(
-    "ConvTranspose", kind=Kind.COMPUTE, cost=_transpose_cost, shape=_transpose_type, weights=(1, 2)
+    "Conv", domain="com.microsoft.nchwc", cost=_blocked_cost, shape=_blocked_type, weights=(1, 2)
 )
-define("DeformConv", kind=Kind.COMPUTE, cost=_deform_cost, shape=_conv_type, weights=(1, 3))
-define(
-    "Conv", kind=Kind.COMPUTE, domain="com.microsoft.nchwc", cost=_blocked_cost, shape=_blocked_type, weights=(1, 2)
-)  # fmt: skip
-_define("FusedConv", _fused_cost, "com.microsoft")
-_define("NhwcConv", _conv_cost, "com.microsoft", nhwc=True)
-_define("NhwcFusedConv", _fused_cost, "com.microsoft", nhwc=True)
+_define("FusedConv", _fused_cost, MICROSOFT)
+_define("NhwcConv", _conv_cost, MICROSOFT, nhwc=True)
+_define("NhwcFusedConv", _fused_cost, MICROSOFT, nhwc=True)
 _define("Conv", _conv_cost, "com.ms.internal.nhwc", nhwc=True)
 _define("FusedConv", _fused_cost, "com.ms.internal.nhwc", nhwc=True)
-for _domain in ("", "com.microsoft"):
-    define(
-        "ConvInteger", kind=Kind.COMPUTE, domain=_domain, cost=_integer_cost, shape=_integer_type,
-        weights=(1,), quantizers=(2, 3),
-    )  # fmt: skip
-for _domain in ("", "com.microsoft"):
-    define(
-        "QLinearConv", kind=Kind.COMPUTE, domain=_domain, cost=_quantized_cost, shape=_quantized_type,
-        weights=(3, 8), quantizers=(1, 2, 4, 5, 6, 7),
-    )  # fmt: skip
+define(
+    "ConvInteger", domain=BOTH, cost=_integer_cost, shape=_integer_type, weights=(1,), quantizers=(2, 3),
+)  # fmt: skip
+define(
+    "QLinearConv", domain=BOTH, cost=_quantized_cost, shape=_quantized_type, weights=(3, 8),
+    quantizers=(1, 2, 4, 5, 6, 7),
+)  # fmt: skip

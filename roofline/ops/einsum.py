@@ -15,7 +15,7 @@ from roofline.cost import Cost
 from roofline.node import Node
 from roofline.ops._attributes import malformed_error, operand, present, text
 from roofline.ops._counts import in_dims, out_count
-from roofline.ops._registry import Kind, TensorType, define
+from roofline.ops._registry import TensorType, define
 from roofline.ops._shapes import Dim
 
 _ELLIPSIS = "."
@@ -123,4 +123,4 @@ def _einsum_cost(node: Node) -> Cost:
     return Cost(whole, (operands - 2) * whole)
 
 
-define("Einsum", kind=Kind.COMPUTE, cost=_einsum_cost, shape=_einsum_type)
+define("Einsum", cost=_einsum_cost, shape=_einsum_type)

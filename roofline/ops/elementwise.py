@@ -19,7 +19,7 @@ from roofline.cost import Cost
 from roofline.node import Array, Node
 from roofline.ops._attributes import integer, operand, present, version
 from roofline.ops._counts import out_count, per_output
-from roofline.ops._registry import Kind, TensorType, ValueFunction, define
+from roofline.ops._registry import TensorType, ValueFunction, define
 from roofline.ops._shapes import broadcast, same_type
 from roofline.ops._values import arithmetic, known_value, single_result
 
@@ -183,40 +183,21 @@ def _clip(node: Node) -> Array | None:
 
 
 for _name, _function in _BINARY.items():
-    define(
-        _name,
-        kind=Kind.COMPUTE,
-        cost=per_output(1),
-        shape=binary_type,
-        value=_elementwise(_function),
-    )
+    define(_name, cost=per_output(1), shape=binary_type, value=_elementwise(_function))
 for _name, _function in _VARIADIC.items():
-    define(
-        _name,
-        kind=Kind.COMPUTE,
-        cost=_variadic_cost,
-        shape=_variadic_type,
-        value=_fold(_function),
-    )
+    define(_name, cost=_variadic_cost, shape=_variadic_type, value=_fold(_function))
 for _name, _unary in _UNARY.items():
     define(
-        _name, kind=Kind.COMPUTE, cost=per_output(1), shape=same_type,
-        value=None if _unary is None else _elementwise(_unary),
+        _name, cost=per_output(1), shape=same_type, value=None if _unary is None else _elementwise(_unary),
     )  # fmt: skip
-define("Mod", kind=Kind.COMPUTE, cost=per_output(1), shape=binary_type, value=_mod)
-define("BitShift", kind=Kind.COMPUTE, cost=per_output(1), shape=binary_type, value=_shift)
-define("Mean", kind=Kind.COMPUTE, cost=_variadic_cost, shape=_variadic_type, value=_mean)
-define("Clip", kind=Kind.COMPUTE, cost=_clip_cost, shape=same_type, value=_clip, settings=(1, 2))
+define("Mod", cost=per_output(1), shape=binary_type, value=_mod)
+define("BitShift", cost=per_output(1), shape=binary_type, value=_shift)
+define("Mean", cost=_variadic_cost, shape=_variadic_type, value=_mean)
+define("Clip", cost=_clip_cost, shape=same_type, value=_clip, settings=(1, 2))
 
 
 # Operators of the first experimental operator sets, which runtimes still accept.
-define(
-    "Affine", "ImageScaler", kind=Kind.COMPUTE, cost=per_output(2), shape=same_type
-)  # multiply, add
-define(
-    "ScaledTanh", kind=Kind.COMPUTE, cost=per_output(3), shape=same_type
-)  # multiply, tanh, multiply
-define(
-    "ParametricSoftplus", kind=Kind.COMPUTE, cost=per_output(5), shape=same_type
-)  # softplus (3), two products
-define("Scale", kind=Kind.COMPUTE, cost=per_output(1), shape=same_type)
+define("Affine", "ImageScaler", cost=per_output(2), shape=same_type)  # multiply, add
+define("ScaledTanh", cost=per_output(3), shape=same_type)  # multiply, tanh, multiply
+define("ParametricSoftplus", cost=per_output(5), shape=same_type)  # softplus (3), two products
+define("Scale", cost=per_output(1), shape=same_type)

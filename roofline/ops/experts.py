@@ -13,7 +13,7 @@ from roofline.cost import Cost
 from roofline.node import Node
 from roofline.ops._attributes import integer, malformed_error
 from roofline.ops._counts import has, in_dims, input_elements
-from roofline.ops._registry import Kind, Moves, TensorType, define
+from roofline.ops._registry import MICROSOFT, Moves, TensorType, define
 from roofline.ops._shapes import at_least, dtype
 
 
@@ -64,11 +64,9 @@ def _experts_moves(node: Node) -> Moves:
 
 
 define(
-    "MoE", kind=Kind.COMPUTE, domain="com.microsoft", cost=_experts_cost, shape=_experts_type,
-    weights=(2, 3, 4, 5, 6, 7), moves=_experts_moves,
+    "MoE", domain=MICROSOFT, cost=_experts_cost, shape=_experts_type, weights=(2, 3, 4, 5, 6, 7), moves=_experts_moves,
 )  # fmt: skip
 define(
-    "QMoE", kind=Kind.COMPUTE, domain="com.microsoft", cost=_experts_cost, shape=_experts_type,
-    weights=(2, 4, 5, 7, 8, 10), quantizers=(3, 6, 9, 11, 12, 13),
-    moves=_experts_moves,
+    "QMoE", domain=MICROSOFT, cost=_experts_cost, shape=_experts_type, weights=(2, 4, 5, 7, 8, 10),
+    quantizers=(3, 6, 9, 11, 12, 13), moves=_experts_moves,
 )  # fmt: skip

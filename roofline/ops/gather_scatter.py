@@ -16,7 +16,7 @@ from roofline.node import Array, Node
 from roofline.ops._attributes import choice, integer, malformed_error
 from roofline.ops._counts import input_elements
 from roofline.ops._moves import picked_moves
-from roofline.ops._registry import Kind, Moves, TensorType, ValueFunction, define
+from roofline.ops._registry import BOTH, Kind, Moves, TensorType, ValueFunction, define
 from roofline.ops._shapes import at_least, axis_of, dtype, shape, show, unknown_shape
 from roofline.ops._values import known_value, single_result
 
@@ -194,18 +194,13 @@ define(
 define(
     "GatherElements", kind=Kind.MOVE, shape=_elements_type, value=_gather_elements, weights=(0,), moves=picked_moves(0)
 )  # fmt: skip
-for _domain in ("", "com.microsoft"):
-    define(
-        "GatherND", kind=Kind.MOVE, domain=_domain, shape=_nd_type, value=_gather_nd, weights=(0,),
-        moves=picked_moves(0),
-    )  # fmt: skip
 define(
-    "Scatter", "ScatterElements", kind=Kind.COMPUTE, cost=_scatter_cost, shape=_scatter_type, value=_scatter_elements,
-    weights=(0, 2),
+    "GatherND", kind=Kind.MOVE, domain=BOTH, shape=_nd_type, value=_gather_nd, weights=(0,), moves=picked_moves(0),
 )  # fmt: skip
 define(
-    "ScatterND", kind=Kind.COMPUTE, cost=_scatter_cost, shape=_scatter_type, value=_scatter_nd, weights=(0, 2)
+    "Scatter", "ScatterElements", cost=_scatter_cost, shape=_scatter_type, value=_scatter_elements, weights=(0, 2),
 )  # fmt: skip
+define("ScatterND", cost=_scatter_cost, shape=_scatter_type, value=_scatter_nd, weights=(0, 2))
 define(
     "TensorScatter", kind=Kind.MOVE, shape=_cache_type, weights=(0, 1), settings=(2,), moves=_cache_moves
 )  # fmt: skip

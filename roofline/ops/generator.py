@@ -31,7 +31,7 @@ from roofline.ops._datatypes import (
     numpy_type,
     target_or,
 )
-from roofline.ops._registry import Kind, TensorType, define
+from roofline.ops._registry import BOTH, Kind, TensorType, define
 from roofline.ops._shapes import dtype, rank_held, ranked_shape, shape, show
 from roofline.ops._values import all_entries, entries, fits, number, single_result
 from roofline.precision import DataType
@@ -206,23 +206,8 @@ define(
     settings=(0,),
 )
 define("ConstantFill", kind=Kind.MOVE, shape=_old_fill_type, settings=(0,))
-for _domain in ("", "com.microsoft"):
-    define(
-        "Range",
-        kind=Kind.MOVE,
-        domain=_domain,
-        shape=_range_type,
-        value=_range,
-        settings=(0, 1, 2),
-    )
-define("RandomNormal", "RandomUniform", kind=Kind.COMPUTE, cost=per_output(1), shape=_random_type)
-define(
-    "RandomNormalLike",
-    "RandomUniformLike",
-    "Bernoulli",
-    kind=Kind.COMPUTE,
-    cost=per_output(1),
-    shape=_like_type,
-)
+define("Range", kind=Kind.MOVE, domain=BOTH, shape=_range_type, value=_range, settings=(0, 1, 2))
+define("RandomNormal", "RandomUniform", cost=per_output(1), shape=_random_type)
+define("RandomNormalLike", "RandomUniformLike", "Bernoulli", cost=per_output(1), shape=_like_type)
 define("EyeLike", kind=Kind.MOVE, shape=_eye_type)
-define("Multinomial", kind=Kind.COMPUTE, cost=per_output(1), shape=_multinomial_type)
+define("Multinomial", cost=per_output(1), shape=_multinomial_type)

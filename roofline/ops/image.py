@@ -80,11 +80,6 @@ def _decoder_type(node: Node) -> NodeTypes:
     return (((None, None, 1 if form == "Grayscale" else 3), UINT8),)
 
 
-def _free(_: Node) -> Cost:
-    """Count nothing: decoding is no tensor arithmetic."""
-    return Cost()
-
-
-define("RoiAlign", kind=Kind.COMPUTE, cost=_align_cost, shape=_align_type)
-define("Col2Im", kind=Kind.COMPUTE, cost=_columns_cost, shape=_columns_type, settings=(1, 2))
-define("ImageDecoder", kind=Kind.MOVE, cost=_free, shape=_decoder_type)
+define("RoiAlign", cost=_align_cost, shape=_align_type)
+define("Col2Im", cost=_columns_cost, shape=_columns_type, settings=(1, 2))
+define("ImageDecoder", kind=Kind.MOVE, shape=_decoder_type)  # decoding is no tensor arithmetic

@@ -20,7 +20,7 @@ from roofline.ops._attributes import (
     required_integer,
     version,
 )
-from roofline.ops._registry import Kind, TensorType, define
+from roofline.ops._registry import BOTH, Kind, TensorType, define
 from roofline.ops._shapes import (
     Dim,
     at_least,
@@ -329,5 +329,4 @@ define("Tile", kind=Kind.MOVE, shape=_tile_type, value=_tile, settings=(1, 2))
 define("Expand", kind=Kind.MOVE, shape=_expand_type, value=_expand, settings=(1,))
 define("DepthToSpace", "SpaceToDepth", kind=Kind.MOVE, shape=_blocks_type)
 define("ReverseSequence", kind=Kind.MOVE, shape=_reverse_type, settings=(1,))
-for _domain in ("", "com.microsoft"):
-    define("Trilu", kind=Kind.MOVE, domain=_domain, shape=_trilu_type, value=_trilu, settings=(1,))
+define("Trilu", kind=Kind.MOVE, domain=BOTH, shape=_trilu_type, value=_trilu, settings=(1,))

@@ -12,7 +12,7 @@ from roofline.cost import Cost
 from roofline.node import Node, Shape
 from roofline.ops._attributes import choice, malformed_error
 from roofline.ops._counts import has, input_elements
-from roofline.ops._registry import Kind, TensorType, define
+from roofline.ops._registry import TensorType, define
 from roofline.ops._shapes import at_least, dtype, shape, show
 
 _SOFTMAX = 5
@@ -39,10 +39,4 @@ def _loss_cost(node: Node) -> Cost:
     return Cost(other_ops=softmax + (1 + has(node, 2) + reduced) * input_elements(node, 1))
 
 
-define(
-    "NegativeLogLikelihoodLoss",
-    "SoftmaxCrossEntropyLoss",
-    kind=Kind.COMPUTE,
-    cost=_loss_cost,
-    shape=_loss_type,
-)
+define("NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss", cost=_loss_cost, shape=_loss_type)

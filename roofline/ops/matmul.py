@@ -19,7 +19,7 @@ from roofline.node import Array, Node, Shape
 from roofline.ops._attributes import flag, malformed_error, number, operand, text
 from roofline.ops._counts import has, in_dims, out_count
 from roofline.ops._datatypes import INT32
-from roofline.ops._registry import Kind, TensorType, define
+from roofline.ops._registry import MICROSOFT, TensorType, define
 from roofline.ops._shapes import at_least, broadcast, dtype, merge, ranked_shape, show
 from roofline.ops._values import known_value, single_result
 from roofline.ops.activation import OPS_PER_ELEMENT
@@ -247,54 +247,35 @@ def _det_cost(node: Node) -> Cost:
     return Cost(other_ops=out_count(node) * (2 * side**3 // 3))
 
 
-define("Det", kind=Kind.COMPUTE, cost=_det_cost, shape=_det_type)
-define("MatMul", kind=Kind.COMPUTE, cost=_matmul_cost, shape=_matmul_type, value=_matmul)
-define("Gemm", kind=Kind.COMPUTE, cost=_gemm_cost, shape=_gemm_type)
+define("Det", cost=_det_cost, shape=_det_type)
+define("MatMul", cost=_matmul_cost, shape=_matmul_type, value=_matmul)
+define("Gemm", cost=_gemm_cost, shape=_gemm_type)
+define("MatMulInteger", cost=_matmul_cost, shape=_integer_type, weights=(0, 1), quantizers=(2, 3))
 define(
-    "MatMulInteger",
-    kind=Kind.COMPUTE,
-    cost=_matmul_cost,
-    shape=_integer_type,
-    weights=(0, 1),
+    "QLinearMatMul", cost=_quantized_matmul_cost, shape=_quantized_matmul_type, weights=(0, 3),
+    quantizers=(1, 2, 4, 5, 6, 7),
+)  # fmt: skip
+define("FusedGemm", domain=MICROSOFT, cost=_gemm_cost, shape=_gemm_type)
+define(
+    "FusedMatMul", "TransposeMatMul", "FusedMatMulActivation", domain=MICROSOFT, cost=_fused_cost, shape=_fused_type,
+)  # fmt: skip
+define("SparseToDenseMatMul", domain=MICROSOFT, cost=_matmul_cost, shape=_sparse_type)
+define("MatMulInteger16", domain=MICROSOFT, cost=_matmul_cost, shape=_integer_type, weights=(0, 1))
+define(
+    "QGemm", domain=MICROSOFT, cost=_qgemm_cost, shape=_qgemm_type, weights=(0, 3, 6), quantizers=(1, 2, 4, 5, 7, 8),
+)  # fmt: skip
+define(
+    "DynamicQuantizeMatMul", domain=MICROSOFT, cost=_dynamic_cost, shape=_float_result_type, weights=(1, 4),
     quantizers=(2, 3),
-)
-define(
-    "QLinearMatMul", kind=Kind.COMPUTE, cost=_quantized_matmul_cost, shape=_quantized_matmul_type,
-    weights=(0, 3), quantizers=(1, 2, 4, 5, 6, 7),
-)  # fmt: skip
-define("FusedGemm", kind=Kind.COMPUTE, domain="com.microsoft", cost=_gemm_cost, shape=_gemm_type)
-define(
-    "FusedMatMul", "TransposeMatMul", "FusedMatMulActivation", kind=Kind.COMPUTE, domain="com.microsoft",
-    cost=_fused_cost, shape=_fused_type,
 )  # fmt: skip
 define(
-    "SparseToDenseMatMul",
-    kind=Kind.COMPUTE,
-    domain="com.microsoft",
-    cost=_matmul_cost,
-    shape=_sparse_type,
-)
-define(
-    "MatMulInteger16", kind=Kind.COMPUTE, domain="com.microsoft", cost=_matmul_cost, shape=_integer_type,
-    weights=(0, 1),
+    "MatMulIntegerToFloat", domain=MICROSOFT, cost=_to_float_cost, shape=_float_result_type, weights=(0, 1, 6),
+    quantizers=(2, 3, 4, 5),
 )  # fmt: skip
 define(
-    "QGemm", kind=Kind.COMPUTE, domain="com.microsoft", cost=_qgemm_cost, shape=_qgemm_type,
-    weights=(0, 3, 6), quantizers=(1, 2, 4, 5, 7, 8),
+    "MatMulNBits", domain=MICROSOFT, cost=_packed_cost, shape=_packed_type, weights=(1, 5), quantizers=(2, 3),
+    settings=(4,),
 )  # fmt: skip
 define(
-    "DynamicQuantizeMatMul", kind=Kind.COMPUTE, domain="com.microsoft", cost=_dynamic_cost,
-    shape=_float_result_type, weights=(1, 4), quantizers=(2, 3),
-)  # fmt: skip
-define(
-    "MatMulIntegerToFloat", kind=Kind.COMPUTE, domain="com.microsoft", cost=_to_float_cost,
-    shape=_float_result_type, weights=(0, 1, 6), quantizers=(2, 3, 4, 5),
-)  # fmt: skip
-define(
-    "MatMulNBits", kind=Kind.COMPUTE, domain="com.microsoft", cost=_packed_cost,
-    shape=_packed_type, weights=(1, 5), quantizers=(2, 3), settings=(4,),
-)  # fmt: skip
-define(
-    "MatMulBnb4", kind=Kind.COMPUTE, domain="com.microsoft", cost=_packed_cost, shape=_packed_type,
-    weights=(1,), quantizers=(2,),
+    "MatMulBnb4", domain=MICROSOFT, cost=_packed_cost, shape=_packed_type, weights=(1,), quantizers=(2,),
 )  # fmt: skip

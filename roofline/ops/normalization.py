@@ -19,7 +19,7 @@ from roofline.ops._attributes import integer, malformed_error, operand, required
 from roofline.ops._counts import has, in_dims, out_count, per_output
 from roofline.ops._datatypes import FLOAT32, INT32, target_or
 from roofline.ops._moves import picked_moves
-from roofline.ops._registry import CostFunction, Kind, TensorType, define
+from roofline.ops._registry import BOTH, MICROSOFT, CostFunction, TensorType, define
 from roofline.ops._shapes import at_least, axis_of, dtype, merge, ranked_shape, same_type, shape
 
 _SOFTMAX = 5
@@ -167,23 +167,16 @@ def _softmax_grouped(node: Node) -> Cost:
     return Cost(other_ops=_SOFTMAX * elements + (elements // width if width else 0))
 
 
-define("Softmax", "LogSoftmax", kind=Kind.COMPUTE, cost=_softmax_grouped, shape=_checked_axis)
-define("Hardmax", kind=Kind.COMPUTE, cost=per_output(1), shape=_checked_axis)
-define(
-    "BatchNormalization", kind=Kind.COMPUTE, cost=_batch_cost, shape=_batch_type, statistics=(3, 4)
-)
-define("InstanceNormalization", kind=Kind.COMPUTE, cost=per_output(_LAYER + 2), shape=same_type)
-define("GroupNormalization", kind=Kind.COMPUTE, cost=per_output(_LAYER + 2), shape=_group_type)
-define("LRN", kind=Kind.COMPUTE, cost=_lrn_cost, shape=same_type)
-define(
-    "LpNormalization", kind=Kind.COMPUTE, cost=per_output(3), shape=same_type
-)  # power, sum, divide
-define("MeanVarianceNormalization", kind=Kind.COMPUTE, cost=per_output(_LAYER), shape=same_type)
-define("RMSNormalization", kind=Kind.COMPUTE, cost=normalization(_RMS), shape=same_type)
-for _domain in ("", "com.microsoft"):
-    define(
-        "LayerNormalization", kind=Kind.COMPUTE, domain=_domain, cost=normalization(_LAYER + 1, 2), shape=_layer_type,
-    )  # fmt: skip
+define("Softmax", "LogSoftmax", cost=_softmax_grouped, shape=_checked_axis)
+define("Hardmax", cost=per_output(1), shape=_checked_axis)
+define("BatchNormalization", cost=_batch_cost, shape=_batch_type, statistics=(3, 4))
+define("InstanceNormalization", cost=per_output(_LAYER + 2), shape=same_type)
+define("GroupNormalization", cost=per_output(_LAYER + 2), shape=_group_type)
+define("LRN", cost=_lrn_cost, shape=same_type)
+define("LpNormalization", cost=per_output(3), shape=same_type)  # power, sum, divide
+define("MeanVarianceNormalization", cost=per_output(_LAYER), shape=same_type)
+define("RMSNormalization", cost=normalization(_RMS), shape=same_type)
+define("LayerNormalization", domain=BOTH, cost=normalization(_LAYER + 1, 2), shape=_layer_type)
 
 
 def _simplified_type(node: Node) -> Sequence[TensorType | None]:
@@ -192,32 +185,22 @@ def _simplified_type(node: Node) -> Sequence[TensorType | None]:
     return (normalized, statistic)
 
 
-for _domain in ("", "com.microsoft"):
-    define(
-        "SimplifiedLayerNormalization", kind=Kind.COMPUTE, domain=_domain, cost=normalization(_RMS),
-        shape=_simplified_type,
-    )  # fmt: skip
 define(
-    "SkipLayerNormalization", kind=Kind.COMPUTE, domain="com.microsoft",
-    cost=normalization(1 + _LAYER + 1, 3, 4), shape=_skip_type,
+    "SimplifiedLayerNormalization", domain=BOTH, cost=normalization(_RMS), shape=_simplified_type
+)
+define(
+    "SkipLayerNormalization", domain=MICROSOFT, cost=normalization(1 + _LAYER + 1, 3, 4), shape=_skip_type,
 )  # fmt: skip
 define(
-    "SkipSimplifiedLayerNormalization", kind=Kind.COMPUTE, domain="com.microsoft",
-    cost=normalization(1 + _RMS, 3), shape=_skip_type,
+    "SkipSimplifiedLayerNormalization", domain=MICROSOFT, cost=normalization(1 + _RMS, 3), shape=_skip_type,
 )  # fmt: skip
 define(
-    "EmbedLayerNormalization", kind=Kind.COMPUTE, domain="com.microsoft", cost=_embed_cost, shape=_embed_type,
-    weights=(2, 3, 4, 5, 6), moves=picked_moves(2, 3, 4),
+    "EmbedLayerNormalization", domain=MICROSOFT, cost=_embed_cost, shape=_embed_type, weights=(2, 3, 4, 5, 6),
+    moves=picked_moves(2, 3, 4),
 )  # fmt: skip
 define(
-    "QLinearSoftmax", kind=Kind.COMPUTE, domain="com.microsoft", cost=per_output(_SOFTMAX + 5),
-    shape=_quantized_type, quantizers=(1, 2, 3, 4),
+    "QLinearSoftmax", domain=MICROSOFT, cost=per_output(_SOFTMAX + 5), shape=_quantized_type, quantizers=(1, 2, 3, 4),
 )  # fmt: skip
 define(
-    "GroupNorm",
-    "SkipGroupNorm",
-    kind=Kind.COMPUTE,
-    domain="com.microsoft",
-    cost=_group_norm_cost,
-    shape=_group_norm_type,
+    "GroupNorm", "SkipGroupNorm", domain=MICROSOFT, cost=_group_norm_cost, shape=_group_norm_type
 )

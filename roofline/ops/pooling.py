@@ -19,7 +19,7 @@ from roofline.number_format import plural
 from roofline.ops._attributes import flag, integer, malformed_error, required_integers
 from roofline.ops._counts import in_dims, input_elements, out_count
 from roofline.ops._datatypes import INT64
-from roofline.ops._registry import CostFunction, Kind, ShapeFunction, TensorType, define
+from roofline.ops._registry import MICROSOFT, CostFunction, Kind, TensorType, define
 from roofline.ops._shapes import Dim, at_least, dtype, ranked_shape
 from roofline.ops._values import all_entries
 from roofline.ops._windows import kernel, slide, window
@@ -152,32 +152,21 @@ def _roi_cost(node: Node) -> Cost:
     return Cost(other_ops=in_dims(node, 1, 2)[0] * channels * height * width)
 
 
-def _layout_type(domain: str) -> ShapeFunction:
-    """Return the shape function of a domain: channels last, or where ai.onnx has them."""
-    return _pool_type if domain in ("", "com.microsoft.nchwc") else nhwc_pool_type
+_CHANNELS_FIRST = ("", "com.microsoft.nchwc")
+_CHANNELS_LAST = "com.ms.internal.nhwc"
+_MAXIMUM, _AVERAGE = window_cost(lambda k: k - 1), window_cost(lambda k: k)
 
-
-for _domain in ("", "com.microsoft", "com.ms.internal.nhwc", "com.microsoft.nchwc"):
-    _name = "NhwcMaxPool" if _domain == "com.microsoft" else "MaxPool"
-    define(
-        _name, kind=Kind.COMPUTE, domain=_domain, cost=window_cost(lambda k: k - 1), shape=_layout_type(_domain),
-    )  # fmt: skip
-for _domain in ("", "com.ms.internal.nhwc", "com.microsoft.nchwc"):
-    define(
-        "AveragePool", kind=Kind.COMPUTE, domain=_domain, cost=window_cost(lambda k: k), shape=_layout_type(_domain)
-    )  # fmt: skip
-define("LpPool", kind=Kind.COMPUTE, cost=window_cost(lambda k: 2 * k), shape=_pool_type)
-for _domain in ("", "com.microsoft.nchwc"):
-    define(
-        "GlobalAveragePool", kind=Kind.COMPUTE, domain=_domain, cost=_global(1), shape=_global_type
-    )
-    define(
-        "GlobalMaxPool", kind=Kind.COMPUTE, domain=_domain, cost=_global(1, less_outputs=True), shape=_global_type
-    )  # fmt: skip
-define("GlobalLpPool", kind=Kind.COMPUTE, cost=_global(2), shape=_global_type)
+for _name, _cost in (("MaxPool", _MAXIMUM), ("AveragePool", _AVERAGE)):
+    define(_name, domain=_CHANNELS_FIRST, cost=_cost, shape=_pool_type)
+    define(_name, domain=_CHANNELS_LAST, cost=_cost, shape=nhwc_pool_type)
+define("NhwcMaxPool", domain=MICROSOFT, cost=_MAXIMUM, shape=nhwc_pool_type)
+define("LpPool", cost=window_cost(lambda k: 2 * k), shape=_pool_type)
+for _name, _cost in (("Average", _global(1)), ("Max", _global(1, less_outputs=True))):
+    define(f"Global{_name}Pool", domain=_CHANNELS_FIRST, cost=_cost, shape=_global_type)
+define("GlobalLpPool", cost=_global(2), shape=_global_type)
 define("MaxUnpool", kind=Kind.MOVE, shape=_unpool_type, settings=(2,))
-define("MaxRoiPool", kind=Kind.COMPUTE, cost=_roi_cost, shape=_roi_type)
+define("MaxRoiPool", cost=_roi_cost, shape=_roi_type)
 define(
-    "QLinearAveragePool", "QLinearGlobalAveragePool", kind=Kind.COMPUTE, domain="com.microsoft",
-    cost=_quantized_cost, shape=_quantized_type, quantizers=(1, 2, 3, 4),
+    "QLinearAveragePool", "QLinearGlobalAveragePool", domain=MICROSOFT, cost=_quantized_cost, shape=_quantized_type,
+    quantizers=(1, 2, 3, 4),
 )  # fmt: skip

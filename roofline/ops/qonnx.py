@@ -16,7 +16,7 @@ from roofline.cost import Cost
 from roofline.node import Node, Tensor
 from roofline.ops._attributes import integer, text
 from roofline.ops._counts import in_dims, out_count, per_output
-from roofline.ops._registry import Kind, define
+from roofline.ops._registry import define
 from roofline.ops._shapes import same_type
 from roofline.ops._values import number
 from roofline.precision import DATATYPES, Bits, DataType, DatatypeKind
@@ -160,23 +160,19 @@ def _threshold_cost(node: Node) -> Cost:
     return Cost(other_ops=(2 * in_dims(node, 1, 2)[1] + 1) * out_count(node))
 
 
-for _domain in DOMAINS:
-    define(
-        "Quant", "IntQuant", kind=Kind.COMPUTE, domain=_domain, cost=per_output(_QUANTIZE), shape=same_type,
-        weights=(0,), quantizers=(1, 2), settings=(3,),
-    )  # fmt: skip
-    define(
-        "Trunc", kind=Kind.COMPUTE, domain=_domain, cost=per_output(_QUANTIZE), shape=same_type, weights=(0,),
-        quantizers=(1, 2), settings=(3, 4, 5),
-    )  # fmt: skip
-    define(
-        "FloatQuant", kind=Kind.COMPUTE, domain=_domain, cost=per_output(_QUANTIZE), shape=same_type, weights=(0,),
-        quantizers=(1,), settings=(2, 3, 4, 5),
-    )  # fmt: skip
-    define(
-        "BipolarQuant", kind=Kind.COMPUTE, domain=_domain, cost=per_output(_BIPOLAR), shape=same_type, weights=(0,),
-        quantizers=(1,),
-    )  # fmt: skip
-    define(
-        "MultiThreshold", kind=Kind.COMPUTE, domain=_domain, cost=_threshold_cost, shape=same_type, quantizers=(1,)
-    )  # fmt: skip
+define(
+    "Quant", "IntQuant", domain=DOMAINS, cost=per_output(_QUANTIZE), shape=same_type, weights=(0,), quantizers=(1, 2),
+    settings=(3,),
+)  # fmt: skip
+define(
+    "Trunc", domain=DOMAINS, cost=per_output(_QUANTIZE), shape=same_type, weights=(0,), quantizers=(1, 2),
+    settings=(3, 4, 5),
+)  # fmt: skip
+define(
+    "FloatQuant", domain=DOMAINS, cost=per_output(_QUANTIZE), shape=same_type, weights=(0,), quantizers=(1,),
+    settings=(2, 3, 4, 5),
+)  # fmt: skip
+define(
+    "BipolarQuant", domain=DOMAINS, cost=per_output(_BIPOLAR), shape=same_type, weights=(0,), quantizers=(1,),
+)  # fmt: skip
+define("MultiThreshold", domain=DOMAINS, cost=_threshold_cost, shape=same_type, quantizers=(1,))

@@ -131,36 +131,17 @@ def _cell_cost(node: Node) -> Cost:
     )
 
 
+define("Conv", domain=CHANNELS_LAST, cost=_conv_cost, shape=_conv_type, weights=(1, 2))
+define("MaxPool", domain=CHANNELS_LAST, cost=window_cost(lambda k: k - 1), shape=nhwc_pool_type)
 define(
-    "Conv",
-    kind=Kind.COMPUTE,
-    domain=CHANNELS_LAST,
-    cost=_conv_cost,
-    shape=_conv_type,
-    weights=(1, 2),
-)
-define(
-    "MaxPool",
-    kind=Kind.COMPUTE,
-    domain=CHANNELS_LAST,
-    cost=window_cost(lambda k: k - 1),
-    shape=nhwc_pool_type,
-)
-define(
-    "BatchNormalization", kind=Kind.COMPUTE, domain=CHANNELS_LAST, cost=per_output(2), shape=same_type,
-    statistics=(3, 4),
+    "BatchNormalization", domain=CHANNELS_LAST, cost=per_output(2), shape=same_type, statistics=(3, 4),
 )  # fmt: skip
-for _domain in DOMAINS:
-    define(
-        "MaxPoolNHWC", kind=Kind.COMPUTE, domain=_domain, cost=window_cost(lambda k: k - 1), shape=nhwc_pool_type
-    )  # fmt: skip
-    define("Im2Col", kind=Kind.MOVE, domain=_domain, shape=_windows_type)
-    define("QuantAvgPool2d", kind=Kind.COMPUTE, domain=_domain, cost=_mean_cost, shape=_mean_type)
-    define(
-        "XnorPopcountMatMul", kind=Kind.COMPUTE, domain=_domain, cost=_xnor_cost, shape=_xnor_type
-    )
-    define("DebugMarker", kind=Kind.VIEW, domain=_domain, shape=same_type)
-    define(
-        "QuantLSTMCell", kind=Kind.COMPUTE, domain=_domain, cost=_cell_cost, shape=_cell_type,
-        weights=(*_WEIGHTS, *_BIASES), settings=tuple(range(15, 48)),
-    )  # fmt: skip
+define("MaxPoolNHWC", domain=DOMAINS, cost=window_cost(lambda k: k - 1), shape=nhwc_pool_type)
+define("Im2Col", kind=Kind.MOVE, domain=DOMAINS, shape=_windows_type)
+define("QuantAvgPool2d", domain=DOMAINS, cost=_mean_cost, shape=_mean_type)
+define("XnorPopcountMatMul", domain=DOMAINS, cost=_xnor_cost, shape=_xnor_type)
+define("DebugMarker", kind=Kind.VIEW, domain=DOMAINS, shape=same_type)
+define(
+    "QuantLSTMCell", domain=DOMAINS, cost=_cell_cost, shape=_cell_type, weights=(*_WEIGHTS, *_BIASES),
+    settings=tuple(range(15, 48)),
+)  # fmt: skip

@@ -21,7 +21,7 @@ from roofline.node import Node
 from roofline.ops._attributes import integer, malformed_error, operand, required_integer
 from roofline.ops._counts import has, input_elements, out_count, per_output
 from roofline.ops._datatypes import FLOAT32, UINT8, target_or
-from roofline.ops._registry import Kind, Moves, TensorType, define
+from roofline.ops._registry import BOTH, MICROSOFT, Moves, TensorType, define
 from roofline.ops._shapes import axis_of, broadcast, dtype, scale, shape
 from roofline.ops.activation import OPS_PER_ELEMENT
 from roofline.ops.layout import concat_shape
@@ -113,40 +113,30 @@ def _gather_moves(node: Node) -> Moves:
     )
 
 
-for _domain in ("", "com.microsoft"):
-    define(
-        "QuantizeLinear", kind=Kind.COMPUTE, domain=_domain, cost=_quantize_cost, shape=_quantize_type,
-        quantizers=(1, 2),
-    )  # fmt: skip
-    define(
-        "DequantizeLinear", kind=Kind.COMPUTE, domain=_domain, cost=_dequantize_cost, shape=_dequantize_type,
-        weights=(0,), quantizers=(1, 2),
-    )  # fmt: skip
+define("QuantizeLinear", domain=BOTH, cost=_quantize_cost, shape=_quantize_type, quantizers=(1, 2))
 define(
-    "DynamicQuantizeLinear",
-    kind=Kind.COMPUTE,
-    cost=per_output(DYNAMIC_QUANTIZE),
-    shape=_dynamic_type,
-)
+    "DequantizeLinear", domain=BOTH, cost=_dequantize_cost, shape=_dequantize_type, weights=(0,), quantizers=(1, 2),
+)  # fmt: skip
+define("DynamicQuantizeLinear", cost=per_output(DYNAMIC_QUANTIZE), shape=_dynamic_type)
 for _name in ("QLinearAdd", "QLinearMul"):
     define(
-        _name, kind=Kind.COMPUTE, domain="com.microsoft", cost=per_output(2 * DEQUANTIZE + 1 + QUANTIZE),
-        shape=_binary_type, weights=(0, 3), quantizers=(1, 2, 4, 5, 6, 7),
+        _name, domain=MICROSOFT, cost=per_output(2 * DEQUANTIZE + 1 + QUANTIZE), shape=_binary_type,
+        weights=(0, 3), quantizers=(1, 2, 4, 5, 6, 7),
     )  # fmt: skip
 for _name in ("LeakyRelu", "Sigmoid"):
     define(
-        f"QLinear{_name}", kind=Kind.COMPUTE, domain="com.microsoft",
-        cost=per_output(DEQUANTIZE + OPS_PER_ELEMENT[_name] + QUANTIZE), shape=_unary_type, quantizers=(1, 2, 3, 4),
+        f"QLinear{_name}", domain=MICROSOFT, cost=per_output(DEQUANTIZE + OPS_PER_ELEMENT[_name] + QUANTIZE),
+        shape=_unary_type, quantizers=(1, 2, 3, 4),
     )  # fmt: skip
 define(
-    "QLinearConcat", kind=Kind.COMPUTE, domain="com.microsoft", cost=per_output(DEQUANTIZE + QUANTIZE),
-    shape=_concat_type, quantizers=(0, 1, *(place for place in range(2, 1024) if place % 3 != 2)),
+    "QLinearConcat", domain=MICROSOFT, cost=per_output(DEQUANTIZE + QUANTIZE), shape=_concat_type,
+    quantizers=(0, 1, *(place for place in range(2, 1024) if place % 3 != 2)),
 )  # fmt: skip
 define(
-    "QLinearWhere", kind=Kind.COMPUTE, domain="com.microsoft", cost=per_output(2 * DEQUANTIZE + 1 + QUANTIZE),
-    shape=_where_type, weights=(1, 4), quantizers=(2, 3, 5, 6, 7, 8),
+    "QLinearWhere", domain=MICROSOFT, cost=per_output(2 * DEQUANTIZE + 1 + QUANTIZE), shape=_where_type, weights=(1, 4),
+    quantizers=(2, 3, 5, 6, 7, 8),
 )  # fmt: skip
 define(
-    "GatherBlockQuantized", kind=Kind.COMPUTE, domain="com.microsoft", cost=per_output(DEQUANTIZE), shape=_gather_type,
-    weights=(0,), quantizers=(2, 3), settings=(1,), moves=_gather_moves,
+    "GatherBlockQuantized", domain=MICROSOFT, cost=per_output(DEQUANTIZE), shape=_gather_type, weights=(0,),
+    quantizers=(2, 3), settings=(1,), moves=_gather_moves,
 )  # fmt: skip

@@ -17,7 +17,7 @@ from roofline.cost import Cost
 from roofline.node import Node
 from roofline.ops._attributes import choice, flag, malformed_error, maybe_integer, texts
 from roofline.ops._counts import has, in_dims, input_elements
-from roofline.ops._registry import Kind, TensorType, define
+from roofline.ops._registry import MICROSOFT, TensorType, define
 from roofline.ops._shapes import Dim, divide, dtype, merge, ranked_shape
 from roofline.ops.activation import OPS_PER_ELEMENT
 from roofline.ops.matmul import DYNAMIC_QUANTIZE
@@ -115,13 +115,9 @@ def _recurrent_cost(node: Node) -> Cost:
     return Cost(macs, calls * (per_unit + peepholes) + quantizing)
 
 
+define("RNN", "GRU", cost=_recurrent_cost, shape=_recurrent_type, weights=(1, 2, 3))
+define("LSTM", cost=_recurrent_cost, shape=_recurrent_type, weights=(1, 2, 3, 7))
 define(
-    "RNN", "GRU", kind=Kind.COMPUTE, cost=_recurrent_cost, shape=_recurrent_type, weights=(1, 2, 3)
-)
-define(
-    "LSTM", kind=Kind.COMPUTE, cost=_recurrent_cost, shape=_recurrent_type, weights=(1, 2, 3, 7)
-)
-define(
-    "DynamicQuantizeLSTM", kind=Kind.COMPUTE, domain="com.microsoft", cost=_recurrent_cost, shape=_recurrent_type,
-    weights=(1, 2, 3, 7), quantizers=(8, 9, 10, 11),
+    "DynamicQuantizeLSTM", domain=MICROSOFT, cost=_recurrent_cost, shape=_recurrent_type, weights=(1, 2, 3, 7),
+    quantizers=(8, 9, 10, 11),
 )  # fmt: skip

@@ -20,7 +20,7 @@ from roofline.number_format import plural
 from roofline.ops._attributes import flag, integer
 from roofline.ops._counts import input_elements, out_count, per_output
 from roofline.ops._datatypes import INT64
-from roofline.ops._registry import CostFunction, Kind, TensorType, define
+from roofline.ops._registry import MICROSOFT, CostFunction, TensorType, define
 from roofline.ops._shapes import (
     Dim,
     axes_of,
@@ -203,19 +203,10 @@ def _accumulate(node: Node) -> Array | None:
 
 for _name, (_inputs, _results, _function) in _REDUCTIONS.items():
     define(
-        _name, kind=Kind.COMPUTE, cost=_reduction(_inputs, _results), shape=_reduce_type, value=_reducer(_function),
-        settings=(1,),
+        _name, cost=_reduction(_inputs, _results), shape=_reduce_type, value=_reducer(_function), settings=(1,),
     )  # fmt: skip
-define("ArgMax", "ArgMin", kind=Kind.COMPUTE, cost=_reduction(1, -1), shape=_arg_type, value=_arg)
-define(
-    "CumSum",
-    "CumProd",
-    kind=Kind.COMPUTE,
-    cost=per_output(1),
-    shape=same_type,
-    value=_accumulate,
-    settings=(1,),
-)
+define("ArgMax", "ArgMin", cost=_reduction(1, -1), shape=_arg_type, value=_arg)
+define("CumSum", "CumProd", cost=per_output(1), shape=same_type, value=_accumulate, settings=(1,))
 
 
 def _quantized_type(node: Node) -> Sequence[TensorType | None]:
@@ -242,6 +233,5 @@ def _quantized_cost(node: Node) -> Cost:
 
 
 define(
-    "QLinearReduceMean", kind=Kind.COMPUTE, domain="com.microsoft", cost=_quantized_cost, shape=_quantized_type,
-    quantizers=(1, 2, 3, 4),
+    "QLinearReduceMean", domain=MICROSOFT, cost=_quantized_cost, shape=_quantized_type, quantizers=(1, 2, 3, 4),
 )  # fmt: skip

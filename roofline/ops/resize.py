@@ -30,7 +30,7 @@ from roofline.ops._attributes import (
 )
 from roofline.ops._counts import in_dims, out_count
 from roofline.ops._counts import result as result_of
-from roofline.ops._registry import Kind, TensorType, define
+from roofline.ops._registry import BOTH, TensorType, define
 from roofline.ops._shapes import (
     Dim,
     at_least,
@@ -208,8 +208,7 @@ def _affine_cost(node: Node) -> Cost:
     return Cost(other_ops=2 * axes * out_count(node))
 
 
-define("Resize", kind=Kind.COMPUTE, cost=_resize_cost, shape=_resize_type, settings=(1, 2, 3))
-define("Upsample", kind=Kind.COMPUTE, cost=_resize_cost, shape=_resize_type, settings=(1,))
-for _domain in ("", "com.microsoft"):
-    define("GridSample", kind=Kind.COMPUTE, domain=_domain, cost=_grid_cost, shape=_grid_type)
-define("AffineGrid", kind=Kind.COMPUTE, cost=_affine_cost, shape=_affine_type, settings=(1,))
+define("Resize", cost=_resize_cost, shape=_resize_type, settings=(1, 2, 3))
+define("Upsample", cost=_resize_cost, shape=_resize_type, settings=(1,))
+define("GridSample", domain=BOTH, cost=_grid_cost, shape=_grid_type)
+define("AffineGrid", cost=_affine_cost, shape=_affine_type, settings=(1,))

@@ -260,31 +260,9 @@ def _suppression_cost(node: Node) -> Cost:
     return Cost(other_ops=batch * classes * boxes * (1 + 12 * kept))
 
 
-define(
-    "TopK",
-    kind=Kind.COMPUTE,
-    cost=_topk_cost,
-    shape=_topk_type,
-    value=_topk,
-    settings=(1,),
-    bound=_axis_size,
-)
-define(
-    "NonZero",
-    kind=Kind.COMPUTE,
-    cost=_per_input,
-    shape=_nonzero_type,
-    value=_nonzero,
-    bound=_all_elements,
-)
-define(
-    "Unique",
-    kind=Kind.COMPUTE,
-    cost=_unique_cost,
-    shape=_unique_type,
-    value=_unique_values,
-    bound=_along_axis,
-)
+define("TopK", cost=_topk_cost, shape=_topk_type, value=_topk, settings=(1,), bound=_axis_size)
+define("NonZero", cost=_per_input, shape=_nonzero_type, value=_nonzero, bound=_all_elements)
+define("Unique", cost=_unique_cost, shape=_unique_type, value=_unique_values, bound=_along_axis)
 define(
     "Compress",
     kind=Kind.MOVE,
@@ -295,6 +273,5 @@ define(
 )
 define("OneHot", kind=Kind.MOVE, shape=_onehot_type, value=_onehot, settings=(1, 2))
 define(
-    "NonMaxSuppression", kind=Kind.COMPUTE, cost=_suppression_cost, shape=_suppression_type, settings=(2, 3, 4),
-    bound=_suppression_bound,
+    "NonMaxSuppression", cost=_suppression_cost, shape=_suppression_type, settings=(2, 3, 4), bound=_suppression_bound,
 )  # fmt: skip

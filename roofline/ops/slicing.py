@@ -21,7 +21,7 @@ from roofline.ops._attributes import (
     version,
 )
 from roofline.ops._moves import picked_moves
-from roofline.ops._registry import Kind, TensorType, define
+from roofline.ops._registry import MICROSOFT, Kind, TensorType, define
 from roofline.ops._shapes import (
     Dim,
     axes_of,
@@ -231,4 +231,4 @@ define(
 )  # fmt: skip
 define("Pad", kind=Kind.MOVE, shape=_pad_type, value=_pad, settings=(1, 2, 3))
 define("CenterCropPad", kind=Kind.MOVE, shape=_crop_type, settings=(1,))
-define("Pad", kind=Kind.MOVE, domain="com.microsoft", shape=_pad_type, value=_pad, settings=(1, 2))
+define("Pad", kind=Kind.MOVE, domain=MICROSOFT, shape=_pad_type, value=_pad, settings=(1, 2))

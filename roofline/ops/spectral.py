@@ -18,7 +18,7 @@ from roofline.node import Node, Shape
 from roofline.ops._attributes import flag, integer, malformed_error, operand, version
 from roofline.ops._counts import has, in_dims, out_count, per_output, result
 from roofline.ops._datatypes import FLOAT32, target_or
-from roofline.ops._registry import Kind, TensorType, define
+from roofline.ops._registry import MICROSOFT, TensorType, define
 from roofline.ops._shapes import (
     Dim,
     at_least,
@@ -173,26 +173,11 @@ def _rfft_cost(node: Node) -> Cost:
     return Cost(other_ops=prod(dims[:-1]) * _transform(dims[-1], onesided=True))
 
 
-define("DFT", kind=Kind.COMPUTE, cost=_dft_cost, shape=_dft_type, settings=(1, 2))
-define("STFT", kind=Kind.COMPUTE, cost=_stft_cost, shape=_stft_type, settings=(1, 3))
+define("DFT", cost=_dft_cost, shape=_dft_type, settings=(1, 2))
+define("STFT", cost=_stft_cost, shape=_stft_type, settings=(1, 3))
 # A cosine window: index times constant, cosine, and the weighted sum (4); Blackman's has two cosines (7).
-define(
-    "HannWindow",
-    "HammingWindow",
-    kind=Kind.COMPUTE,
-    cost=per_output(4),
-    shape=_window_type,
-    settings=(0,),
-)
-define("BlackmanWindow", kind=Kind.COMPUTE, cost=per_output(7), shape=_window_type, settings=(0,))
+define("HannWindow", "HammingWindow", cost=per_output(4), shape=_window_type, settings=(0,))
+define("BlackmanWindow", cost=per_output(7), shape=_window_type, settings=(0,))
 # Two slopes (a difference and a division each), their minimum and zero's maximum.
-define(
-    "MelWeightMatrix",
-    kind=Kind.COMPUTE,
-    cost=per_output(6),
-    shape=_mel_type,
-    settings=(0, 1, 2, 3, 4),
-)
-define(
-    "Rfft", "Irfft", kind=Kind.COMPUTE, domain="com.microsoft", cost=_rfft_cost, shape=_rfft_type
-)
+define("MelWeightMatrix", cost=per_output(6), shape=_mel_type, settings=(0, 1, 2, 3, 4))
+define("Rfft", "Irfft", domain=MICROSOFT, cost=_rfft_cost, shape=_rfft_type)

@@ -16,7 +16,7 @@ from roofline.node import Node
 from roofline.ops._attributes import choice, flag, integer, malformed_error, text
 from roofline.ops._counts import has, in_dims, input_elements, out_count
 from roofline.ops._heads import head_count, head_size
-from roofline.ops._registry import Kind, Moves, TensorType, define
+from roofline.ops._registry import BOTH, Moves, TensorType, define
 from roofline.ops._shapes import Dim, dtype, ranked_shape, scale
 from roofline.ops.activation import OPS_PER_ELEMENT
 
@@ -109,16 +109,7 @@ def _causal_cost(node: Node) -> Cost:
     )
 
 
-for _domain in ("", "com.microsoft"):
-    define(
-        "LinearAttention",
-        kind=Kind.COMPUTE,
-        domain=_domain,
-        cost=_linear_cost,
-        shape=_linear_type,
-        moves=_moves,
-    )
-    define(
-        "CausalConvWithState", kind=Kind.COMPUTE, domain=_domain, cost=_causal_cost, shape=_causal_type,
-        weights=(1, 2), moves=_moves,
-    )  # fmt: skip
+define("LinearAttention", domain=BOTH, cost=_linear_cost, shape=_linear_type, moves=_moves)
+define(
+    "CausalConvWithState", domain=BOTH, cost=_causal_cost, shape=_causal_type, weights=(1, 2), moves=_moves,
+)  # fmt: skip

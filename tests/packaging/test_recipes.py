@@ -12,11 +12,11 @@ from ..cli_process import run_python
 ROOT = Path(__file__).parents[2]
 
 OPERATOR = """
-from roofline.ops import Kind, Role, define
+from roofline.ops import Role, define
 from roofline.ops._counts import per_output
 from roofline.ops._shapes import same_type
 
-define("Softsquare", kind=Kind.COMPUTE, cost=per_output(2), shape=same_type, role=Role.ELEMENTWISE)
+define("Softsquare", cost=per_output(2), shape=same_type, role=Role.ELEMENTWISE)
 """
 
 NETWORK = """

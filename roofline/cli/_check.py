@@ -17,9 +17,7 @@ from roofline.errors import OptionError, did_you_mean
 FailIfOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--fail-if",
-        metavar="'fps<30'",
-        help="Exit with code 1 where a row meets this condition; repeatable.",
+        metavar="'fps<30'", help="Exit with code 1 where a row meets this condition; repeatable."
     ),
 ]
 

@@ -29,39 +29,15 @@ if TYPE_CHECKING:
 class CompressionOptions:
     """What is taken from a network."""
 
-    keep_channels: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--keep-channels",
-            metavar="SHARE",
-            help="Share of inner channels that stay: 0.5, or PATTERN=0.5 for layers whose name matches; repeatable.",
-        ),
-    ] = None
-    sparsity: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--sparsity",
-            metavar="SHARE",
-            help="Share of weights set to zero: 0.9, or PATTERN=0.9 for layers whose name matches; repeatable.",
-        ),
-    ] = None
-    sparse_format: Annotated[
-        str,
-        typer.Option(
-            "--sparse-format",
-            help="How pruned weights are stored: dense, csr, csr-kernel, bsr, bitmap, coo, channel-list, 2:4.",
-        ),
-    ] = "dense"
-    datatype: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--datatype",
-            "-d",
-            metavar="DATATYPE",
-            help="Weights and activations: int8, w4a8, fp16, ...; PATTERN=fp16, first=fp16, last=fp16 or state=fp16 "
-            "for parts; repeatable.",
-        ),
-    ] = None
+    keep_channels: Annotated[list[str] | None, typer.Option(metavar="SHARE")] = None
+    """Share of inner channels that stay: 0.5, or PATTERN=0.5 for layers whose name matches; repeatable."""
+    sparsity: Annotated[list[str] | None, typer.Option(metavar="SHARE")] = None
+    """Share of weights set to zero: 0.9, or PATTERN=0.9 for layers whose name matches; repeatable."""
+    sparse_format: str = "dense"
+    """How pruned weights are stored: dense, csr, csr-kernel, bsr, bitmap, coo, channel-list, 2:4."""
+    datatype: Annotated[list[str] | None, typer.Option("-d", metavar="DATATYPE")] = None
+    """Weights and activations: int8, w4a8, fp16, ...; PATTERN=fp16, first=fp16, last=fp16 or state=fp16 for parts;
+    repeatable."""
 
     @property
     def prunes(self) -> bool:

@@ -23,7 +23,6 @@ PANEL = "Language models (decoders)"
 ContextOption = Annotated[
     int | None,
     typer.Option(
-        "--context",
         min=1,
         rich_help_panel=PANEL,
         help=f"Positions of the prompt. Default: {CONTEXT:,}, or what fits a model of fewer positions.",
@@ -32,7 +31,6 @@ ContextOption = Annotated[
 CountedPhaseOption = Annotated[
     Phase | None,
     typer.Option(
-        "--phase",
         rich_help_panel=PANEL,
         help="Count the prompt, or one token behind it (decode, the default).",
     ),
@@ -40,10 +38,7 @@ CountedPhaseOption = Annotated[
 DevicesOption = Annotated[
     int | None,
     typer.Option(
-        "--devices",
-        min=1,
-        rich_help_panel=PANEL,
-        help="Machines that share every layer. Default: 1.",
+        min=1, rich_help_panel=PANEL, help="Machines that share every layer. Default: 1."
     ),
 ]
 
@@ -51,7 +46,6 @@ DevicesOption = Annotated[
 MaxTtftOption = Annotated[
     float | None,
     typer.Option(
-        "--max-ttft-ms",
         min=0,
         rich_help_panel=PANEL,
         help="Longest time to the first token; the fewest --devices that reach it are taken.",
@@ -59,12 +53,7 @@ MaxTtftOption = Annotated[
 ]
 MaxTpotOption = Annotated[
     float | None,
-    typer.Option(
-        "--max-tpot-ms",
-        min=0,
-        rich_help_panel=PANEL,
-        help="The same of the time per output token.",
-    ),
+    typer.Option(min=0, rich_help_panel=PANEL, help="The same of the time per output token."),
 ]
 
 NEW_TOKENS = 512
@@ -77,31 +66,12 @@ class DecoderOptions:
     """What is asked of decoders."""
 
     context: ContextOption = None
-    new_tokens: Annotated[
-        int | None,
-        typer.Option(
-            "--new-tokens",
-            min=1,
-            rich_help_panel=PANEL,
-            help="Tokens written behind it; the time per token is their mean. Default: 512.",
-        ),
-    ] = None
-    phase: Annotated[
-        Phase | None,
-        typer.Option(
-            "--phase",
-            rich_help_panel=PANEL,
-            help="The prompt, the tokens behind it, or both (the default); -b is requests in flight.",
-        ),
-    ] = None
-    spread: Annotated[
-        Spread | None,
-        typer.Option(
-            "--spread",
-            rich_help_panel=PANEL,
-            help="How devices share it: every layer (tensor, the default), or layers in series (llama.cpp's way).",
-        ),
-    ] = None
+    new_tokens: Annotated[int | None, typer.Option(min=1, rich_help_panel=PANEL)] = None
+    """Tokens written behind it; the time per token is their mean. Default: 512."""
+    phase: Annotated[Phase | None, typer.Option(rich_help_panel=PANEL)] = None
+    """The prompt, the tokens behind it, or both (the default); -b is requests in flight."""
+    spread: Annotated[Spread | None, typer.Option(rich_help_panel=PANEL)] = None
+    """How devices share it: every layer (tensor, the default), or layers in series (llama.cpp's way)."""
 
     def request(
         self,
@@ -129,14 +99,8 @@ class StageOptions:
     """Which parts of answering a request are run of decoders."""
 
     context: ContextOption = None
-    phase: Annotated[
-        Phase | None,
-        typer.Option(
-            "--phase",
-            rich_help_panel=PANEL,
-            help="Run the prompt, one token behind it with a filled cache, or both (the default), each by itself.",
-        ),
-    ] = None
+    phase: Annotated[Phase | None, typer.Option(rich_help_panel=PANEL)] = None
+    """Run the prompt, one token behind it with a filled cache, or both (the default), each by itself."""
 
     def stage(self, models: Sequence[str], *, bound: bool) -> StagedDecoder:
         """Return the decoders among networks that are to be run, and the parts in which they are.

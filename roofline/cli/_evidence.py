@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 EvidenceOption = Annotated[
     Path | None,
     typer.Option(
-        "--evidence",
         metavar="RUNS.csv",
         help="Figures of the machine that correct --model expected: columns machine, network, datatype, and fps "
         "or, of decoders, tokens_per_s (with phase, context, batch, devices).",

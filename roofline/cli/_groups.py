@@ -1,14 +1,23 @@
-"""Groups of options: what several verbs take is declared once, as the fields of a dataclass, and reaches them whole."""
+"""Groups of options: what several verbs take is declared once, as the fields of a dataclass, and reaches them whole.
+
+An option is called what its field or parameter is called, and the docstring below a field is its help.
+"""
 
 from __future__ import annotations
 
+import ast
 import inspect
-from collections.abc import Callable
+import re
+import sys
+from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import MISSING, fields, is_dataclass
 from inspect import Parameter
-from typing import Any, TypeVar, get_type_hints
+from itertools import pairwise
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
+from typer.models import ArgumentInfo, OptionInfo
 
 Verb = TypeVar("Verb", bound=Callable[..., None])
 
@@ -35,11 +44,11 @@ def _spread(verb: Callable[..., None]) -> Callable[..., None]:
     for parameter in inspect.signature(verb, eval_str=True).parameters.values():
         group = parameter.annotation
         if isinstance(group, type) and is_dataclass(group):
-            options = _options(group)
+            options = list(_options(group))
             groups[parameter.name] = group, [option.name for option in options]
             parameters += options
         else:
-            parameters.append(parameter.replace(kind=Parameter.KEYWORD_ONLY))
+            parameters.append(_parameter(parameter.name, parameter.default, group))
 
     def call(**given: Any) -> None:
         gathered = {
@@ -54,14 +63,44 @@ def _spread(verb: Callable[..., None]) -> Callable[..., None]:
     return call
 
 
-def _options(group: type) -> list[Parameter]:
+def _options(group: type) -> Iterator[Parameter]:
     hints = get_type_hints(group, include_extras=True)
-    return [
-        Parameter(
-            option.name,
-            Parameter.KEYWORD_ONLY,
-            default=Parameter.empty if option.default is MISSING else option.default,
-            annotation=hints[option.name],
-        )
-        for option in fields(group)
-    ]
+    texts = {name: text for base in group.__mro__ for name, text in _docstrings(base)}
+    for option in fields(group):
+        default = Parameter.empty if option.default is MISSING else option.default
+        yield _parameter(option.name, default, hints[option.name], texts.get(option.name))
+
+
+def _parameter(name: str, default: Any, hint: Any, text: str | None = None) -> Parameter:
+    """Return an option or argument under the flag that its name makes, unless it has one, with its help."""
+    stated = next(iter(getattr(hint, "__metadata__", ())), None)
+    info = copy(stated) if isinstance(stated, (ArgumentInfo, OptionInfo)) else typer.Option()
+    if isinstance(info, OptionInfo):
+        # Without a default, which an annotation has none of, the first flag stands in its place.
+        flags = [flag for flag in (info.default, *(info.param_decls or ())) if flag is not ...]
+        if not any(flag.startswith("--") for flag in flags):
+            flags.insert(0, "--" + name.strip("_").replace("_", "-"))
+        info.default, info.param_decls = ..., tuple(flags)
+    info.help = info.help or text
+    kind = getattr(hint, "__origin__", hint) if stated is not None else hint
+    return Parameter(
+        name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info]
+    )
+
+
+def _docstrings(group: type) -> Iterator[tuple[str, str]]:
+    """Yield the name of each field of a class that has a docstring below it, and that docstring on one line."""
+    module = sys.modules[group.__module__]
+    whole = inspect.getsource(module) if hasattr(module, "__file__") else ""
+    # The class and what is set in below it; nothing else of the module needs to be parsed.
+    found = re.search(rf"^class {group.__name__}\b.*\n(?:(?:[ \t].*)?\n)*", whole, re.MULTILINE)
+    body = ast.parse(found[0]).body[0] if found else None
+    for field, below in pairwise(body.body if isinstance(body, ast.ClassDef) else ()):
+        match field, below:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ):
+                yield name, " ".join(text.split())
+            case _:
+                pass

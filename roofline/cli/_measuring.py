@@ -21,26 +21,18 @@ if TYPE_CHECKING:
     from roofline.validate.records.record import Measurement
 
 PerLayerOption = Annotated[
-    bool,
-    typer.Option("--per-layer", help="Time single kernels too, and map them to the layers (TVM)."),
+    bool, typer.Option(help="Time single kernels too, and map them to the layers (TVM).")
 ]
 MOST_SECONDS = 1e8
 """Three years: no run is waited for longer."""
 MOST_THREADS = 4096
 
 ThreadsOption = Annotated[
-    int,
-    typer.Option(
-        "--threads", min=0, max=MOST_THREADS, help="Threads; 0: every core this process may use."
-    ),
+    int, typer.Option(min=0, max=MOST_THREADS, help="Threads; 0: every core this process may use.")
 ]
-StoreOption = Annotated[
-    Path | None, typer.Option("--store", help="Record store; default: the user's own.")
-]
+StoreOption = Annotated[Path | None, typer.Option(help="Record store; default: the user's own.")]
 
-FreshOption = Annotated[
-    bool, typer.Option("--fresh", help="Compile and tune again, whatever is kept.")
-]
+FreshOption = Annotated[bool, typer.Option(help="Compile and tune again, whatever is kept.")]
 TrackerOption = Annotated[
     str,
     typer.Option(
@@ -62,65 +54,27 @@ CONVENTIONS = {
 class RunOptions:
     """How networks are run on this machine or on a board."""
 
-    backend: Annotated[
-        list[str] | None,
-        typer.Option("--backend", help="tvm, onnxruntime, or a third party's; several by commas."),
-    ] = None
-    tuning: Annotated[
-        str,
-        typer.Option(
-            "--tuning",
-            help="For TVM: tuned, or untuned (default lowering; says nothing about the machine).",
-        ),
-    ] = ""
-    algorithm: Annotated[
-        str,
-        typer.Option(
-            "--algorithm",
-            help="How TVM computes convolutions: direct, gemm, spatial_pack, winograd, blocked, or best of them per "
-            "layer.",
-        ),
-    ] = "default"
-    trials: Annotated[
-        int, typer.Option("--trials", min=1, help="Schedules tried per kernel when tuning.")
-    ] = TRIALS
-    budget_s: Annotated[
-        float,
-        typer.Option(
-            "--budget-s",
-            min=0,
-            max=MOST_SECONDS,
-            help="Seconds tuning may take; 0: until all trials are done.",
-        ),
-    ] = 0.0
+    backend: list[str] | None = None
+    """tvm, onnxruntime, or a third party's; several by commas."""
+    tuning: str = ""
+    """For TVM: tuned, or untuned (default lowering; says nothing about the machine)."""
+    algorithm: str = "default"
+    """How TVM computes convolutions: direct, gemm, spatial_pack, winograd, blocked, or best of them per layer."""
+    trials: Annotated[int, typer.Option(min=1)] = TRIALS
+    """Schedules tried per kernel when tuning."""
+    budget_s: Annotated[float, typer.Option(min=0, max=MOST_SECONDS)] = 0.0
+    """Seconds tuning may take; 0: until all trials are done."""
     threads: ThreadsOption = 0
-    device: Annotated[
-        str,
-        typer.Option(
-            "--device",
-            metavar="cpu|cuda",
-            help="What the backend runs on; left out, a GPU where it finds one.",
-        ),
-    ] = ""
-    runs: Annotated[int, typer.Option("--runs", min=1, help="Timed runs.")] = PROTOCOL.runs
-    sampling_s: Annotated[
-        float,
-        typer.Option(
-            "--sampling-s", min=0, max=MOST_SECONDS, help="Seconds after which no run is started."
-        ),
-    ] = PROTOCOL.sampling_s
-    time_limit: Annotated[
-        float,
-        typer.Option(
-            "--time-limit", min=0, max=MOST_SECONDS, help="Seconds after which a run is given up."
-        ),
-    ] = PROTOCOL.time_limit_s
-    memory_limit_gb: Annotated[
-        float,
-        typer.Option(
-            "--memory-limit-gb", min=0, max=1e6, help="Memory at which a run is ended; 0: 90 %."
-        ),
-    ] = 0.0
+    device: Annotated[str, typer.Option(metavar="cpu|cuda")] = ""
+    """What the backend runs on; left out, a GPU where it finds one."""
+    runs: Annotated[int, typer.Option(min=1)] = PROTOCOL.runs
+    """Timed runs."""
+    sampling_s: Annotated[float, typer.Option(min=0, max=MOST_SECONDS)] = PROTOCOL.sampling_s
+    """Seconds after which no run is started."""
+    time_limit: Annotated[float, typer.Option(min=0, max=MOST_SECONDS)] = PROTOCOL.time_limit_s
+    """Seconds after which a run is given up."""
+    memory_limit_gb: Annotated[float, typer.Option(min=0, max=1e6)] = 0.0
+    """Memory at which a run is ended; 0: 90 %."""
 
     def request(self, binding: Binding, *, threads: int = 0) -> RunRequest:
         """Return what is asked of every run; network, backend and compression are still to be put in.

@@ -69,15 +69,11 @@ ModelsArgument = Annotated[
 ]
 BoundSizesOption = Annotated[
     bool,
-    typer.Option(
-        "--bound-sizes",
-        help="Take sizes that depend on values at their most: counts are 'at most'.",
-    ),
+    typer.Option(help="Take sizes that depend on values at their most: counts are 'at most'."),
 ]
 
 EmulateOption = Annotated[
-    bool,
-    typer.Option("--emulate", help="Run a datatype the machine lacks on its next wider unit."),
+    bool, typer.Option(help="Run a datatype the machine lacks on its next wider unit.")
 ]
 
 
@@ -165,30 +161,12 @@ def parse_rates(flag: str, texts: Iterable[str] | None) -> tuple[float | None, d
 class SizeOptions:
     """What fixes the inputs that models leave open, but for their batches."""
 
-    dim: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--dim",
-            metavar="NAME=N",
-            help="Size of a symbolic dimension, or of a result; repeatable.",
-        ),
-    ] = None
-    input_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--input",
-            metavar="NAME=1x3x224x224",
-            help="Shape of an input, empty for a scalar; repeatable.",
-        ),
-    ] = None
-    value: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--value",
-            metavar="NAME=16000",
-            help="Value of an input that decides shapes or branches; repeatable.",
-        ),
-    ] = None
+    dim: Annotated[list[str] | None, typer.Option(metavar="NAME=N")] = None
+    """Size of a symbolic dimension, or of a result; repeatable."""
+    input_: Annotated[list[str] | None, typer.Option(metavar="NAME=1x3x224x224")] = None
+    """Shape of an input, empty for a scalar; repeatable."""
+    value: Annotated[list[str] | None, typer.Option(metavar="NAME=16000")] = None
+    """Value of an input that decides shapes or branches; repeatable."""
 
     @property
     def given(self) -> bool:
@@ -221,12 +199,8 @@ class SizeOptions:
 class BatchOptions:
     """How many items a model is asked for at a time."""
 
-    batch: Annotated[
-        int | None,
-        typer.Option(
-            "--batch", "-b", min=1, help="Items per inference; 1 where the model leaves it open."
-        ),
-    ] = None
+    batch: Annotated[int | None, typer.Option("-b", min=1)] = None
+    """Items per inference; 1 where the model leaves it open."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -104,12 +104,10 @@ FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to wri
 SortOption = Annotated[
     str,
     typer.Option(
-        "--sort", metavar="COLUMN", help="Largest first by this column; COLUMN:asc smallest first."
+        metavar="COLUMN", help="Largest first by this column; COLUMN:asc smallest first."
     ),
 ]
-TopOption = Annotated[
-    int, typer.Option("--top", min=0, help="Only the first so many rows; 0: all.")
-]
+TopOption = Annotated[int, typer.Option(min=0, help="Only the first so many rows; 0: all.")]
 
 T = TypeVar("T")
 
@@ -191,14 +189,9 @@ class ResultOptions:
 
     form: FormatOption = Format.TABLE
     output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            callback=check_ending("a result", *_RESULTS),
-            help="Write to this file instead of the terminal; .json, .csv and .md choose the format.",
-        ),
+        Path | None, typer.Option("-o", callback=check_ending("a result", *_RESULTS))
     ] = None
+    """Write to this file instead of the terminal; .json, .csv and .md choose the format."""
 
     def emit(
         self,

@@ -24,81 +24,32 @@ _COST = "Cost"
 class WishOptions:
     """What a machine has to reach, and what it may take."""
 
-    min_fps: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--min-fps",
-            metavar="FPS",
-            help="Frames per second to reach; NETWORK=FPS where networks that share a machine differ; repeatable.",
-        ),
-    ] = None
-    streams: Annotated[
-        int | None,
-        typer.Option("--streams", min=1, help="Cameras: as many units are taken as they need."),
-    ] = None
-    stream_fps: Annotated[
-        float | None, typer.Option("--stream-fps", help="Frames per second of each camera.")
-    ] = None
-    min_tokens_per_s: Annotated[
-        float | None,
-        typer.Option(
-            "--min-tokens-per-s",
-            help="Tokens per second that a decoder's requests write, each once it has its first.",
-        ),
-    ] = None
-    max_latency_ms: Annotated[
-        float | None,
-        typer.Option(
-            "--max-latency-ms",
-            rich_help_panel=LIMITS,
-            help="Longest time of a batch; without -b the fastest batch within it is taken.",
-        ),
-    ] = None
-    max_ttft_ms: Annotated[
-        float | None,
-        typer.Option(
-            "--max-ttft-ms",
-            rich_help_panel=LIMITS,
-            help="Longest time to a decoder's first token.",
-        ),
-    ] = None
-    max_tpot_ms: Annotated[
-        float | None,
-        typer.Option(
-            "--max-tpot-ms", rich_help_panel=LIMITS, help="Longest time per output token."
-        ),
-    ] = None
-    max_watts: Annotated[
-        float | None,
-        typer.Option(
-            "--max-watts",
-            rich_help_panel=LIMITS,
-            help="Most thermal design power of what the price buys, all units, W.",
-        ),
-    ] = None
-    max_price: Annotated[
-        float | None,
-        typer.Option("--max-price", rich_help_panel=LIMITS, help="Most to pay, all units, USD."),
-    ] = None
-    min_memory_gb: Annotated[
-        float | None,
-        typer.Option(
-            "--min-memory-gb", rich_help_panel=LIMITS, help="Least memory of a unit, GB."
-        ),
-    ] = None
-    efficiency: Annotated[
-        float | None,
-        typer.Option("--efficiency", help="Share of the bound that a real run reaches: 0.3."),
-    ] = None
-    lifetime_years: Annotated[
-        float,
-        typer.Option(
-            "--lifetime-years", rich_help_panel=_COST, help="Time over which the price is spread."
-        ),
-    ] = 3.0
-    usd_per_kwh: Annotated[
-        float, typer.Option("--usd-per-kwh", rich_help_panel=_COST, help="Price of electricity.")
-    ] = 0.15
+    min_fps: Annotated[list[str] | None, typer.Option(metavar="FPS")] = None
+    """Frames per second to reach; NETWORK=FPS where networks that share a machine differ; repeatable."""
+    streams: Annotated[int | None, typer.Option(min=1)] = None
+    """Cameras: as many units are taken as they need."""
+    stream_fps: float | None = None
+    """Frames per second of each camera."""
+    min_tokens_per_s: float | None = None
+    """Tokens per second that a decoder's requests write, each once it has its first."""
+    max_latency_ms: Annotated[float | None, typer.Option(rich_help_panel=LIMITS)] = None
+    """Longest time of a batch; without -b the fastest batch within it is taken."""
+    max_ttft_ms: Annotated[float | None, typer.Option(rich_help_panel=LIMITS)] = None
+    """Longest time to a decoder's first token."""
+    max_tpot_ms: Annotated[float | None, typer.Option(rich_help_panel=LIMITS)] = None
+    """Longest time per output token."""
+    max_watts: Annotated[float | None, typer.Option(rich_help_panel=LIMITS)] = None
+    """Most thermal design power of what the price buys, all units, W."""
+    max_price: Annotated[float | None, typer.Option(rich_help_panel=LIMITS)] = None
+    """Most to pay, all units, USD."""
+    min_memory_gb: Annotated[float | None, typer.Option(rich_help_panel=LIMITS)] = None
+    """Least memory of a unit, GB."""
+    efficiency: float | None = None
+    """Share of the bound that a real run reaches: 0.3."""
+    lifetime_years: Annotated[float, typer.Option(rich_help_panel=_COST)] = 3.0
+    """Time over which the price is spread."""
+    usd_per_kwh: Annotated[float, typer.Option(rich_help_panel=_COST)] = 0.15
+    """Price of electricity."""
 
     def wish(self) -> Wish:
         """Return what is asked, in base units.
@@ -156,28 +107,12 @@ class WishOptions:
 class MachineOptions:
     """Which machines there are to choose from."""
 
-    segment: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--segment",
-            rich_help_panel=LIMITS,
-            help="data centre, desktop, laptop, phone, edge or microcontroller; several by commas.",
-        ),
-    ] = None
-    kind: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--kind",
-            rich_help_panel=LIMITS,
-            help="cpu, gpu, npu, fpga or tpu; several by commas.",
-        ),
-    ] = None
-    platform: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--platform", "-p", help="Choose among these; several by commas. Default: all shipped."
-        ),
-    ] = None
+    segment: Annotated[list[str] | None, typer.Option(rich_help_panel=LIMITS)] = None
+    """data centre, desktop, laptop, phone, edge or microcontroller; several by commas."""
+    kind: Annotated[list[str] | None, typer.Option(rich_help_panel=LIMITS)] = None
+    """cpu, gpu, npu, fpga or tpu; several by commas."""
+    platform: Annotated[list[str] | None, typer.Option("-p")] = None
+    """Choose among these; several by commas. Default: all shipped."""
 
     def machines(self) -> list[Platform]:
         """Return the machines.

@@ -34,13 +34,11 @@ ClassifiersArgument = Annotated[
     list[Path], typer.Argument(metavar="MODEL...", help="ONNX classifiers with their weights.")
 ]
 BatchOption = Annotated[
-    int, typer.Option("--batch", "-b", min=1, help="Items per run, where the model allows.")
+    int, typer.Option("-b", min=1, help="Items per run, where the model allows.")
 ]
 NotedOption = Annotated[
     Path | None,
-    typer.Option(
-        "--store", help="Note the accuracy in every record of the same model in this store."
-    ),
+    typer.Option(help="Note the accuracy in every record of the same model in this store."),
 ]
 
 
@@ -48,37 +46,21 @@ NotedOption = Annotated[
 class DataOptions:
     """What is classified, and how it is brought to the classifiers."""
 
-    data: Annotated[
-        Path,
-        typer.Option(
-            "--data",
-            help="An .npz file with arrays x and y, an .npy file, or a folder with a subfolder per class.",
-        ),
-    ]
-    labels: Annotated[
-        Path | None,
-        typer.Option(
-            "--labels",
-            help="Classes of the items (.npy, or one number a line); for a folder, its subfolders in the order of "
-            "the scores, one a line.",
-        ),
-    ] = None
-    layout: Annotated[
-        str,
-        typer.Option("--layout", help="Axes of image arrays: nchw or nhwc; else as the model's."),
-    ] = ""
-    resize: Annotated[
-        str, typer.Option("--resize", metavar="HxW", help="Bring images to this size.")
-    ] = ""
-    pixels: Annotated[
-        float, typer.Option("--pixels", help="What a white pixel of an image becomes: 1 or 255.")
-    ] = 1.0
-    mean: Annotated[
-        str, typer.Option("--mean", help="Taken off each channel: 0.485,0.456,0.406.")
-    ] = ""
-    std: Annotated[
-        str, typer.Option("--std", help="Each channel is divided by it: 0.229,0.224,0.225.")
-    ] = ""
+    data: Path
+    """An .npz file with arrays x and y, an .npy file, or a folder with a subfolder per class."""
+    labels: Path | None = None
+    """Classes of the items (.npy, or one number a line); for a folder, its subfolders in the order of the scores, one a
+    line."""
+    layout: str = ""
+    """Axes of image arrays: nchw or nhwc; else as the model's."""
+    resize: Annotated[str, typer.Option(metavar="HxW")] = ""
+    """Bring images to this size."""
+    pixels: float = 1.0
+    """What a white pixel of an image becomes: 1 or 255."""
+    mean: str = ""
+    """Taken off each channel: 0.485,0.456,0.406."""
+    std: str = ""
+    """Each channel is divided by it: 0.229,0.224,0.225."""
 
     def read(self) -> LabelledItems:
         """Return the items with their classes.

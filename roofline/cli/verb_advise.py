@@ -58,7 +58,7 @@ SharingArgument = Annotated[
 ]
 BatchesOption = Annotated[
     list[int] | None,
-    typer.Option("--batch", "-b", min=1, help="Items per batch that would do; several by commas."),
+    typer.Option("-b", min=1, help="Items per batch that would do; several by commas."),
 ]
 PredictionModelOption = Annotated[
     str | None,
@@ -70,7 +70,6 @@ PredictionModelOption = Annotated[
 MaxDevicesOption = Annotated[
     int,
     typer.Option(
-        "--max-devices",
         min=1,
         rich_help_panel=LIMITS,
         help="Most devices that share a decoder; the fewest that do are taken.",
@@ -79,7 +78,6 @@ MaxDevicesOption = Annotated[
 AccuracyOption = Annotated[
     Path | None,
     typer.Option(
-        "--accuracy",
         metavar="TABLE.csv",
         help="Accuracies of compressed networks: columns network, datatype, accuracy_percent, keep_channels.",
     ),
@@ -87,9 +85,7 @@ AccuracyOption = Annotated[
 TopOption = Annotated[
     int | None,
     typer.Option(
-        "--top",
-        min=0,
-        help="Only the first so many rows; 0: all. Default: 20 in tables, else all.",
+        min=0, help="Only the first so many rows; 0: all. Default: 20 in tables, else all."
     ),
 ]
 

@@ -29,17 +29,15 @@ FileOption = Annotated[
 BackendOption = Annotated[
     str,
     typer.Option(
-        "--backend",
-        help="Runs the microbenchmarks of the profile: onnxruntime, torch, tvm, ... none measures the roofs alone.",
+        help="Runs the microbenchmarks of the profile: onnxruntime, torch, tvm, ... none measures the roofs alone."
     ),
 ]
 SecondsOption = Annotated[
-    float, typer.Option("--seconds", min=0.5, max=3600, help="Time for measuring the roofs.")
+    float, typer.Option(min=0.5, max=3600, help="Time for measuring the roofs.")
 ]
 ThreadsOption = Annotated[
     list[int] | None,
     typer.Option(
-        "--threads",
         min=1,
         max=MOST_THREADS,
         help="Threads to measure at; repeatable. Default: the roofs at 1 and all, the profile at all.",
@@ -48,9 +46,8 @@ ThreadsOption = Annotated[
 CorrectOption = Annotated[
     Path | None,
     typer.Option(
-        "--correct",
         help="Measure nothing: correct the file's profile by networks measured on this machine, a CSV with the "
-        "columns network, latency_ms and, where known, family and batch.",
+        "columns network, latency_ms and, where known, family and batch."
     ),
 ]
 

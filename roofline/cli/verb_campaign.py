@@ -32,46 +32,36 @@ CampaignArgument = Annotated[
     str, typer.Argument(metavar="CAMPAIGN", help="A YAML file, or the name of a shipped campaign.")
 ]
 MachineOption = Annotated[
-    str, typer.Option("--machine", help="Key of this machine's platform, for the records.")
+    str, typer.Option(help="Key of this machine's platform, for the records.")
 ]
 
 
 DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="List what would be run, with an estimate; run nothing.")
+    bool, typer.Option(help="List what would be run, with an estimate; run nothing.")
 ]
 RetryOption = Annotated[
     list[str] | None,
-    typer.Option("--retry", help="Run again what failed, is wrong or was disturbed; repeatable."),
+    typer.Option(help="Run again what failed, is wrong or was disturbed; repeatable."),
 ]
 OnlyOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--only",
-        metavar="NAME=VALUE",
-        help="Only points with this value, such as network=mlp; repeatable.",
+        metavar="NAME=VALUE", help="Only points with this value, such as network=mlp; repeatable."
     ),
 ]
-LimitOption = Annotated[
-    int, typer.Option("--limit", min=0, help="Stop after this many runs; 0: all.")
-]
+LimitOption = Annotated[int, typer.Option(min=0, help="Stop after this many runs; 0: all.")]
 KindOption = Annotated[
     str,
     typer.Option(
-        "--kind",
-        help="speedup of compression, its orthogonality, threads, tuning, or memory against its prediction.",
+        help="speedup of compression, its orthogonality, threads, tuning, or memory against its prediction."
     ),
 ]
 PlatformOption = Annotated[
     str | None,
-    typer.Option(
-        "--platform",
-        "-p",
-        help="Platform of the machine, for the speed-up that Equation 1 predicts.",
-    ),
+    typer.Option("-p", help="Platform of the machine, for the speed-up that Equation 1 predicts."),
 ]
 ShortestOption = Annotated[
-    bool,
-    typer.Option("--shortest", help="Compare shortest samples, not medians (busy machines)."),
+    bool, typer.Option(help="Compare shortest samples, not medians (busy machines).")
 ]
 
 

@@ -28,24 +28,18 @@ _SIDE = "A network (.onnx, or the name of a shipped one) or a machine (key, key:
 FirstArgument = Annotated[str, typer.Argument(metavar="A", help=_SIDE)]
 SecondArgument = Annotated[str, typer.Argument(metavar="B", help="Another of the same sort.")]
 LayersOption = Annotated[
-    bool, typer.Option("--layers", help="Changed layers only: all of them, one row each.")
+    bool, typer.Option(help="Changed layers only: all of them, one row each.")
 ]
-FusedOption = Annotated[
-    bool, typer.Option("--fused", help="Compare layers as runtimes fuse them.")
-]
+FusedOption = Annotated[bool, typer.Option(help="Compare layers as runtimes fuse them.")]
 MachinesOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--platform", "-p", help="Predict both networks on this machine, too; several by commas."
-    ),
+    typer.Option("-p", help="Predict both networks on this machine, too; several by commas."),
 ]
 DatatypesOption = Annotated[
-    list[str] | None,
-    typer.Option("--datatype", "-d", help="Datatype of the predictions; several by commas."),
+    list[str] | None, typer.Option("-d", help="Datatype of the predictions; several by commas.")
 ]
 PredictionModelOption = Annotated[
-    str | None,
-    typer.Option("--model", help="Prediction model. Default: the bound and the best estimate."),
+    str | None, typer.Option(help="Prediction model. Default: the bound and the best estimate.")
 ]
 
 

@@ -36,16 +36,13 @@ FileOption = Annotated[Path, output_option("the compressed network", ".onnx")]
 RandomWeightsOption = Annotated[
     bool,
     typer.Option(
-        "--random-weights",
-        help="Where the file has no weights, take random ones: what is written runs, but computes nothing.",
+        help="Where the file has no weights, take random ones: what is written runs, but computes nothing."
     ),
 ]
 MachinesOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--platform",
-        "-p",
-        help="Show the speed-up Equation 1 predicts on this machine; several by commas.",
+        "-p", help="Show the speed-up Equation 1 predicts on this machine; several by commas."
     ),
 ]
 
@@ -54,33 +51,18 @@ MachinesOption = Annotated[
 class WritingOptions:
     """How what is left of a network is chosen and written."""
 
-    criterion: Annotated[
-        str,
-        typer.Option("--criterion", help="Channels that stay: l1, l2 (largest), random, first."),
-    ] = "l1"
-    seed: Annotated[
-        int, typer.Option("--seed", min=0, help="Of random choices, inputs and weights.")
-    ] = 0
-    calibration: Annotated[
-        Path | None,
-        typer.Option(
-            "--calibration", help="An .npz with one array per input, for int8; else random."
-        ),
-    ] = None
-    dynamic: Annotated[
-        bool, typer.Option("--dynamic", help="For int8: measure activation ranges at run time.")
-    ] = False
-    block: Annotated[
-        int | None,
-        typer.Option("--block", min=1, help="For w4a16 and the like: weights that share a scale."),
-    ] = None
-    threshold: Annotated[
-        float,
-        typer.Option(
-            "--threshold",
-            help="For ternary: weights up to this share of a layer's largest become zero.",
-        ),
-    ] = 0.05
+    criterion: str = "l1"
+    """Channels that stay: l1, l2 (largest), random, first."""
+    seed: Annotated[int, typer.Option(min=0)] = 0
+    """Of random choices, inputs and weights."""
+    calibration: Path | None = None
+    """An .npz with one array per input, for int8; else random."""
+    dynamic: bool = False
+    """For int8: measure activation ranges at run time."""
+    block: Annotated[int | None, typer.Option(min=1)] = None
+    """For w4a16 and the like: weights that share a scale."""
+    threshold: float = 0.05
+    """For ternary: weights up to this share of a layer's largest become zero."""
 
     def read(self) -> WriteOptions:
         """Return them as the writers take them, with the arrays of the calibration.

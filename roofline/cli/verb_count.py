@@ -36,33 +36,26 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-LayersOption = Annotated[bool, typer.Option("--layers", help="One row per executed ONNX node.")]
+LayersOption = Annotated[bool, typer.Option(help="One row per executed ONNX node.")]
 FusedOption = Annotated[
-    bool,
-    typer.Option("--fused", help="One row per layer as runtimes fuse it, and what was fused."),
+    bool, typer.Option(help="One row per layer as runtimes fuse it, and what was fused.")
 ]
 ZerosOption = Annotated[
-    bool,
-    typer.Option("--zeros", help="Count the zeros in the stored weights (reads the weights)."),
+    bool, typer.Option(help="Count the zeros in the stored weights (reads the weights).")
 ]
 CausalOption = Annotated[
     Causal,
-    typer.Option(
-        "--causal", help="Scores of causal attention: visible to the mask, or the full square."
-    ),
+    typer.Option(help="Scores of causal attention: visible to the mask, or the full square."),
 ]
-StrictOption = Annotated[
-    bool, typer.Option("--strict", help="Fail when anything could not be counted.")
-]
+StrictOption = Annotated[bool, typer.Option(help="Fail when anything could not be counted.")]
 DiffOption = Annotated[
     str | None,
-    typer.Option("--diff", metavar="OTHER", help="As `roofline compare`, for this version still."),
+    typer.Option(metavar="OTHER", help="As `roofline compare`, for this version still."),
 ]
 
 
 MachineOption = Annotated[
-    str | None,
-    typer.Option("--platform", "-p", help="Show how long each fused layer takes at least on it."),
+    str | None, typer.Option("-p", help="Show how long each fused layer takes at least on it.")
 ]
 
 

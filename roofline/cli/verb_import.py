@@ -29,8 +29,7 @@ SourceOption = Annotated[
     str, typer.Option("--from", help="Their format; recognized when left out.")
 ]
 SkipDamagedOption = Annotated[
-    bool,
-    typer.Option("--skip-damaged", help="Leave out rows with a damaged cell and take the others."),
+    bool, typer.Option(help="Leave out rows with a damaged cell and take the others.")
 ]
 
 
@@ -38,27 +37,16 @@ SkipDamagedOption = Annotated[
 class FactOptions:
     """What is true of runs whose files do not say it."""
 
-    network: Annotated[
-        str, typer.Option("--network", help="The network, where a file does not say it.")
-    ] = ""
-    machine: Annotated[
-        str, typer.Option("--machine", help="The machine, where a file does not say it.")
-    ] = ""
-    datatype: Annotated[
-        str, typer.Option("--datatype", "-d", help="The datatype, where a file does not say it.")
-    ] = ""
-    batch: Annotated[
-        int | None,
-        typer.Option(
-            "--batch", "-b", min=1, help="The batch, where a file does not say it; else 1."
-        ),
-    ] = None
-    mapping: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--map", metavar="OURS=THEIRS", help="A column of a CSV file by another name."
-        ),
-    ] = None
+    network: str = ""
+    """The network, where a file does not say it."""
+    machine: str = ""
+    """The machine, where a file does not say it."""
+    datatype: Annotated[str, typer.Option("-d")] = ""
+    """The datatype, where a file does not say it."""
+    batch: Annotated[int | None, typer.Option("-b", min=1)] = None
+    """The batch, where a file does not say it; else 1."""
+    mapping: Annotated[list[str] | None, typer.Option("--map", metavar="OURS=THEIRS")] = None
+    """A column of a CSV file by another name."""
 
     def facts(self) -> Facts:
         """Return them as importers take them.

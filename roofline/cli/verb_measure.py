@@ -29,14 +29,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-BoardKeyOption = Annotated[
-    str, typer.Option("--rpc-key", help="Run with TVM on a board that serves this key.")
-]
+BoardKeyOption = Annotated[str, typer.Option(help="Run with TVM on a board that serves this key.")]
 BoardTargetOption = Annotated[
     str,
     typer.Option(
-        "--rpc-target",
-        help="The board's processor: aarch64-cortex-a72, or JSON; left out, the board is asked.",
+        help="The board's processor: aarch64-cortex-a72, or JSON; left out, the board is asked."
     ),
 ]
 

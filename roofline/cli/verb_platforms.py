@@ -36,19 +36,13 @@ CONVENTIONS = {
 _PEAKS = ("fp32", "bf16", "fp16", "int8")
 
 KindOption = Annotated[
-    str | None,
-    typer.Option("--kind", "-k", help="Only this kind: cpu, gpu, npu, fpga, tpu."),
+    str | None, typer.Option("-k", help="Only this kind: cpu, gpu, npu, fpga, tpu.")
 ]
-VendorOption = Annotated[
-    str | None, typer.Option("--vendor", help="Only vendors with this in their name.")
-]
+VendorOption = Annotated[str | None, typer.Option(help="Only vendors with this in their name.")]
 HasOption = Annotated[
-    list[str] | None,
-    typer.Option("--has", help="Only machines with arithmetic for this datatype."),
+    list[str] | None, typer.Option(help="Only machines with arithmetic for this datatype.")
 ]
-YearOption = Annotated[
-    int | None, typer.Option("--since", help="Only machines of this year or later.")
-]
+YearOption = Annotated[int | None, typer.Option(help="Only machines of this year or later.")]
 
 
 PlatformsArgument = Annotated[
@@ -65,8 +59,7 @@ FilesArgument = Annotated[
 StrictOption = Annotated[
     bool,
     typer.Option(
-        "--strict",
-        help="Also raise doubts: sparse for dense, another product's price or watts, kinds that are not true.",
+        help="Also raise doubts: sparse for dense, another product's price or watts, kinds that are not true."
     ),
 ]
 TableArgument = Annotated[

@@ -30,12 +30,10 @@ DataArgument = Annotated[
 ]
 FigureOption = Annotated[
     Path | None,
-    typer.Option(
-        "--output", "-o", callback=check_drawable, help="The figure: a .png, .svg or .pdf file."
-    ),
+    typer.Option("-o", callback=check_drawable, help="The figure: a .png, .svg or .pdf file."),
 ]
 ByOption = Annotated[
-    str, typer.Option("--by", help="A column; one panel for each of its values, any kind.")
+    str, typer.Option(help="A column; one panel for each of its values, any kind.")
 ]
 
 
@@ -43,26 +41,18 @@ ByOption = Annotated[
 class DrawingOptions:
     """What a figure shows of its data."""
 
-    title: Annotated[str, typer.Option("--title", help="A line above the figure.")] = ""
-    value: Annotated[
-        str,
-        typer.Option(
-            "--value",
-            help="The column to show, in heatmap, boxes, pareto, power and orthogonality.",
-        ),
-    ] = ""
-    x: Annotated[str, typer.Option("--x", help="The horizontal column of curves.")] = ""
-    y: Annotated[str, typer.Option("--y", help="The vertical column of curves.")] = ""
-    normalise: Annotated[
-        bool,
-        typer.Option(
-            "--normalise", help="Boxes: shares of each machine's greatest value, theory first."
-        ),
-    ] = False
-    on_chip: Annotated[
-        bool,
-        typer.Option("--on-chip", help="Rooflines: on-chip memories, and what fits into them."),
-    ] = False
+    title: str = ""
+    """A line above the figure."""
+    value: str = ""
+    """The column to show, in heatmap, boxes, pareto, power and orthogonality."""
+    x: str = ""
+    """The horizontal column of curves."""
+    y: str = ""
+    """The vertical column of curves."""
+    normalise: bool = False
+    """Boxes: shares of each machine's greatest value, theory first."""
+    on_chip: bool = False
+    """Rooflines: on-chip memories, and what fits into them."""
 
 
 @command(app)

@@ -53,18 +53,16 @@ app = typer.Typer(add_completion=False)
 
 PlatformOption = Annotated[
     list[str],
-    typer.Option(
-        "--platform", "-p", help="A machine's key (tx2:maxn) or YAML file; several by commas."
-    ),
+    typer.Option("-p", help="A machine's key (tx2:maxn) or YAML file; several by commas."),
 ]
 BatchesOption = Annotated[
     list[int] | None,
-    typer.Option("--batch", "-b", min=1, help="Items per batch; several by commas. Default: 1."),
+    typer.Option("-b", min=1, help="Items per batch; several by commas. Default: 1."),
 ]
 
 
 LayersOption = Annotated[
-    bool, typer.Option("--layers", help="Show each layer (with --model layerwise or calibrated).")
+    bool, typer.Option(help="Show each layer (with --model layerwise or calibrated).")
 ]
 
 
@@ -72,50 +70,19 @@ LayersOption = Annotated[
 class PredictionOptions:
     """By which model networks are predicted, and what it takes into account."""
 
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            help="Prediction model: equation1, layerwise, ... Default: the bound of Equation 1, and the best estimate.",
-        ),
-    ] = None
-    traffic: Annotated[
-        str | None,
-        typer.Option(
-            "--traffic",
-            help="Bytes that cross the memory: weights, weights_io, fused, unfused, resident. Default: the model's "
-            "own.",
-        ),
-    ] = None
-    operations: Annotated[
-        str | None,
-        typer.Option(
-            "--operations", help="Arithmetic that counts: macs or all. Default: the model's own."
-        ),
-    ] = None
-    weights_read: Annotated[
-        str,
-        typer.Option(
-            "--weights-read",
-            help="per-batch, or per-item for the papers' batch-1 intensity at every batch.",
-        ),
-    ] = "per-batch"
+    model: str | None = None
+    """Prediction model: equation1, layerwise, ... Default: the bound of Equation 1, and the best estimate."""
+    traffic: str | None = None
+    """Bytes that cross the memory: weights, weights_io, fused, unfused, resident. Default: the model's own."""
+    operations: str | None = None
+    """Arithmetic that counts: macs or all. Default: the model's own."""
+    weights_read: str = "per-batch"
+    """per-batch, or per-item for the papers' batch-1 intensity at every batch."""
     emulate: EmulateOption = False
-    overhead_ms: Annotated[
-        float,
-        typer.Option(
-            "--overhead-ms",
-            min=0,
-            help="Milliseconds of pre- and post-processing per item to add.",
-        ),
-    ] = 0.0
-    runtime: Annotated[
-        str | None,
-        typer.Option(
-            "--runtime",
-            help="Runtime of --model expected: openvino, trt, ... Default: the class's fastest in the evidence.",
-        ),
-    ] = None
+    overhead_ms: Annotated[float, typer.Option(min=0)] = 0.0
+    """Milliseconds of pre- and post-processing per item to add."""
+    runtime: str | None = None
+    """Runtime of --model expected: openvino, trt, ... Default: the class's fastest in the evidence."""
     evidence: EvidenceOption = None
 
     def choices(self, machines: Sequence[Platform], *, networks: bool = True) -> _Choices:

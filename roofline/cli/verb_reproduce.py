@@ -30,30 +30,22 @@ CONVENTIONS = {
 PaperArgument = Annotated[
     str | None, typer.Argument(metavar="PAPER", help="The paper; leave out to list them.")
 ]
-CellsOption = Annotated[
-    bool, typer.Option("--cells", help="Show every cell, not only those that disagree.")
-]
+CellsOption = Annotated[bool, typer.Option(help="Show every cell, not only those that disagree.")]
 ChartsOption = Annotated[
-    Path | None,
-    typer.Option("--charts", metavar="DIR", help="Draw the paper's figures there (PNG and SVG)."),
+    Path | None, typer.Option(metavar="DIR", help="Draw the paper's figures there (PNG and SVG).")
 ]
 RunsOption = Annotated[
     Path | None,
     typer.Option(
-        "--runs",
         help="QuTiBench: the portal's table of measurements, for figures over batches. "
-        "DLAS: records as roofline export writes them (.csv, .json, .parquet), instead of those shipped.",
+        "DLAS: records as roofline export writes them (.csv, .json, .parquet), instead of those shipped."
     ),
 ]
 StoreOption = Annotated[
-    Path | None,
-    typer.Option("--store", help="DLAS: decide its observations from the records of this store."),
+    Path | None, typer.Option(help="DLAS: decide its observations from the records of this store.")
 ]
 ShortestOption = Annotated[
-    bool,
-    typer.Option(
-        "--shortest", help="With --store: compare shortest samples, not medians (busy machines)."
-    ),
+    bool, typer.Option(help="With --store: compare shortest samples, not medians (busy machines).")
 ]
 
 

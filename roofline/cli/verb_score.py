@@ -59,29 +59,23 @@ RunsArgument = Annotated[
 PredictionModelOption = Annotated[
     str,
     typer.Option(
-        "--model",
         help="Prediction model: equation1, layerwise, calibrated, expected. Those that need a graph judge the runs of "
-        "shipped networks, and of --network.",
+        "shipped networks, and of --network."
     ),
 ]
 LeaveOption = Annotated[
     str,
     typer.Option(
-        "--leave",
         help="silicon (of machines), family (of networks), setting (runtime and datatype on silicon), class, runtime "
-        "or maker (of machines): refit from FILE without what is judged. none: the shipped parameters.",
+        "or maker (of machines): refit from FILE without what is judged. none: the shipped parameters."
     ),
 ]
 FiguresOption = Annotated[
-    int,
-    typer.Option(
-        "--figures", min=0, max=50, help="Runs of each machine that correct its estimates first."
-    ),
+    int, typer.Option(min=0, max=50, help="Runs of each machine that correct its estimates first.")
 ]
 RowsOption = Annotated[
     Path | None,
     typer.Option(
-        "--rows",
         callback=check_ending("a table of runs", ".csv"),
         metavar="OUT.csv",
         help="Write every run with predicted_fps, low_fps, high_fps, basis.",
@@ -90,16 +84,13 @@ RowsOption = Annotated[
 PlatformOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--platform",
         "-p",
         help="A machine that records name and that is not shipped: its YAML file; several by commas.",
     ),
 ]
 NetworkOption = Annotated[
     list[Path] | None,
-    typer.Option(
-        "--network", help="An ONNX file that records name and that is not shipped; repeatable."
-    ),
+    typer.Option(help="An ONNX file that records name and that is not shipped; repeatable."),
 ]
 
 

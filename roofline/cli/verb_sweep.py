@@ -56,7 +56,6 @@ FileArgument = Annotated[
 IntoOption = Annotated[
     Path | None,
     typer.Option(
-        "--output",
         "-o",
         help="A file (.csv, .json, .parquet), or a folder: any size, in parts, and the same command goes on where "
         "it was stopped.",
@@ -64,20 +63,17 @@ IntoOption = Annotated[
 ]
 ShardOption = Annotated[
     str | None,
-    typer.Option(
-        "--shard", metavar="I/N", help="Do the I-th of N shares of the parts, into one folder."
-    ),
+    typer.Option(metavar="I/N", help="Do the I-th of N shares of the parts, into one folder."),
 ]
 DaskOption = Annotated[
     str | None,
     typer.Option(
-        "--dask",
         metavar="ADDRESS",
         help="Do the parts on the cluster of this Dask scheduler, tcp://host:8786, or local for all cores here.",
     ),
 ]
 DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Say how many, how large and how long, and stop.")
+    bool, typer.Option(help="Say how many, how large and how long, and stop.")
 ]
 
 

@@ -52,7 +52,6 @@ app = typer.Typer(add_completion=False)
 ThisMachineOption = Annotated[
     str | None,
     typer.Option(
-        "--platform",
         "-p",
         help="Platform file of this machine; default: a short calibration, kept for next time.",
     ),
@@ -63,9 +62,7 @@ ModelsOption = Annotated[
 ]
 ChartOption = Annotated[
     Path | None,
-    typer.Option(
-        "--chart", callback=check_drawable, help="Draw the efficiency bars (PNG, SVG or PDF)."
-    ),
+    typer.Option(callback=check_drawable, help="Draw the efficiency bars (PNG, SVG or PDF)."),
 ]
 LayersOption = Annotated[
     Path | None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,38 +56,22 @@ SharingArgument = Annotated[
         help="An .onnx file, or the name of a shipped network; several share a machine.",
     ),
 ]
-BatchesOption = Annotated[
-    list[int] | None,
-    typer.Option("-b", min=1, help="Items per batch that would do; several by commas."),
-]
-PredictionModelOption = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        help="Prediction model: equation1, ... Default: the best estimate, else the bound.",
-    ),
-]
-MaxDevicesOption = Annotated[
-    int,
-    typer.Option(
-        min=1,
-        rich_help_panel=LIMITS,
-        help="Most devices that share a decoder; the fewest that do are taken.",
-    ),
-]
-AccuracyOption = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="TABLE.csv",
-        help="Accuracies of compressed networks: columns network, datatype, accuracy_percent, keep_channels.",
-    ),
-]
-TopOption = Annotated[
-    int | None,
-    typer.Option(
-        min=0, help="Only the first so many rows; 0: all. Default: 20 in tables, else all."
-    ),
-]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AdviceOptions:
+    """By what machines are judged."""
+
+    max_devices: Annotated[int, typer.Option(min=1, rich_help_panel=LIMITS)] = 8
+    """Most devices that share a decoder; the fewest that do are taken."""
+    accuracy: Annotated[Path | None, typer.Option(metavar="TABLE.csv")] = None
+    """Accuracies of compressed networks: columns network, datatype, accuracy_percent, keep_channels."""
+    batch: Annotated[list[int] | None, typer.Option("-b", min=1)] = None
+    """Items per batch that would do; several by commas."""
+    prediction_model: Annotated[str | None, typer.Option("--model")] = None
+    """Prediction model: equation1, ... Default: the best estimate, else the bound."""
+    top: Annotated[int | None, typer.Option(min=0)] = None
+    """Only the first so many rows; 0: all. Default: 20 in tables, else all."""
 
 
 @command(app)
@@ -96,21 +80,17 @@ def advise(
     models: SharingArgument,
     wishes: WishOptions,
     choice: MachineOptions,
-    max_devices: MaxDevicesOption = 8,
-    accuracy: AccuracyOption = None,
+    options: AdviceOptions,
     evidence: EvidenceOption = None,
-    batch: BatchesOption = None,
-    prediction_model: PredictionModelOption = None,
     compression: CompressionOptions,
     inputs: SizeOptions,
     bound_sizes: BoundSizesOption = False,
     decoding: DecoderOptions,
     sort: SortOption = "",
-    top: TopOption = None,
     result: ResultOptions,
 ) -> None:
     """Find the machines that run networks as fast as is asked, within power and price; exit code 1 if there is none."""
-    _check_options(compression, wishes, prediction_model, evidence)
+    _check_options(compression, wishes, options.prediction_model, evidence)
     wish, machines, datatypes = wishes.wish(), choice.machines(), compression.datatypes
     request = decoding.request()
     others, decoders = split_decoders(models, request, bound=inputs.given)
@@ -118,19 +98,18 @@ def advise(
     if decoders:
         _check_decoder(decoders, others, compression, wishes)
         advice = _of_decoder(
-            decoders[0], request, machines, wish, datatypes, batch, prediction_model, max_devices,
-            figures_of(evidence, machines),
+            decoders[0], request, machines, wish, datatypes, options, figures_of(evidence, machines)
         )  # fmt: skip
     else:
         _check_frames(others, wishes, wish)
         loaded = load_models(others, inputs.binding(bound_sizes=bound_sizes))
         workloads = [compression.at(workload, None) for workload in loaded]
         advice = _of_networks(
-            workloads, machines, wish, datatypes, batch, prediction_model, accuracy,
-            compressible=not compression.prunes, effects=effects_of(evidence, machines),
+            workloads, machines, wish, datatypes, options, compressible=not compression.prunes,
+            effects=effects_of(evidence, machines),
         )  # fmt: skip
     names = [entry.name for entry in (workloads or decoders)]
-    most = (20 if result.form is Format.TABLE else 0) if top is None else top
+    most = (20 if result.form is Format.TABLE else 0) if options.top is None else options.top
     advice = _order(advice, sort)
     shown = advice.candidates[:most] if most else advice.candidates
     answer = Answer(advice, wish, names, workloads, shown, sort)
@@ -204,16 +183,15 @@ def _check_decoder(
 
 def _of_networks(
     workloads: Sequence[Workload], machines: Sequence[Platform], wish: Wish, datatypes: Sequence[str],
-    batches: Sequence[int] | None, model: str | None, accuracy: Path | None, *, compressible: bool,
-    effects: Mapping[str, Effect] | None,
+    options: AdviceOptions, *, compressible: bool, effects: Mapping[str, Effect] | None,
 ) -> Advice:  # fmt: skip
     from roofline.advice import advise
     from roofline.advice.accuracies import known_accuracies
     from roofline.advice.remedies import with_remedies
 
-    known = known_accuracies(accuracy)
+    known, model = known_accuracies(options.accuracy), options.prediction_model
     found = advise(
-        workloads, machines, wish, datatypes=datatypes, batches=batches, model=model, effects=effects
+        workloads, machines, wish, datatypes=datatypes, batches=options.batch, model=model, effects=effects
     )  # fmt: skip
     # A bound makes no machine pass, and what is pruned already is not pruned once more.
     if model is not None or wish.efficiency is not None or not compressible:
@@ -223,12 +201,12 @@ def _of_networks(
 
 def _of_decoder(
     decoder: Decoding, request: Request | None, machines: Sequence[Platform], wish: Wish, datatypes: Sequence[str],
-    batches: Sequence[int] | None, model: str | None, most_devices: int, figures: Mapping[str, Figures] | None,
+    options: AdviceOptions, figures: Mapping[str, Figures] | None,
 ) -> Advice:  # fmt: skip
     from roofline.advice import advise_decoder
     from roofline.cli._decoding import UNASKED
 
     return advise_decoder(
-        decoder, request or UNASKED, machines, wish, datatypes=datatypes, batches=batches,
-        model=model, most_devices=most_devices, figures=figures,
+        decoder, request or UNASKED, machines, wish, datatypes=datatypes, batches=options.batch,
+        model=options.prediction_model, most_devices=options.max_devices, figures=figures,
     )  # fmt: skip

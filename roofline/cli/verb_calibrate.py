@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
+from roofline.cli._groups import command
 from roofline.cli._measuring import MOST_THREADS
 from roofline.cli._output import Format, FormatOption, ResultOptions, as_table, output_option
 from roofline.number_format import plural
@@ -22,44 +24,28 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 
-FileOption = Annotated[
-    Path,
-    output_option("the platform file", ".yaml", ".yml"),
-]
-BackendOption = Annotated[
-    str,
-    typer.Option(
-        help="Runs the microbenchmarks of the profile: onnxruntime, torch, tvm, ... none measures the roofs alone."
-    ),
-]
-SecondsOption = Annotated[
-    float, typer.Option(min=0.5, max=3600, help="Time for measuring the roofs.")
-]
-ThreadsOption = Annotated[
-    list[int] | None,
-    typer.Option(
-        min=1,
-        max=MOST_THREADS,
-        help="Threads to measure at; repeatable. Default: the roofs at 1 and all, the profile at all.",
-    ),
-]
-CorrectOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="Measure nothing: correct the file's profile by networks measured on this machine, a CSV with the "
-        "columns network, latency_ms and, where known, family and batch."
-    ),
-]
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CalibrationOptions:
+    """What is measured of this machine, and where it goes."""
+
+    output: Annotated[Path, output_option("the platform file", ".yaml", ".yml")] = Path(
+        "my-machine.yaml"
+    )
+    backend: str = "onnxruntime"
+    """Runs the microbenchmarks of the profile: onnxruntime, torch, tvm, ... none measures the roofs alone."""
+    seconds: Annotated[float, typer.Option(min=0.5, max=3600)] = 20.0
+    """Time for measuring the roofs."""
+    threads: Annotated[list[int] | None, typer.Option(min=1, max=MOST_THREADS)] = None
+    """Threads to measure at; repeatable. Default: the roofs at 1 and all, the profile at all."""
+    correct: Path | None = None
+    """Measure nothing: correct the file's profile by networks measured on this machine, a CSV with the columns network,
+    latency_ms and, where known, family and batch."""
 
 
-@app.command()
+@command(app)
 def calibrate(
     *,
-    output: FileOption = Path("my-machine.yaml"),
-    backend: BackendOption = "onnxruntime",
-    seconds: SecondsOption = 20.0,
-    threads: ThreadsOption = None,
-    correct: CorrectOption = None,
+    options: CalibrationOptions,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Measure this machine: its peaks and bandwidths, and what a runtime reaches of them (about three minutes).
@@ -72,30 +58,30 @@ def calibrate(
     from roofline.validate.calibration.calibrate import platform_yaml
     from roofline.validate.calibration.microbenchmarks import forget
 
-    if correct is not None:
-        _correct(output, correct, form)
+    if options.correct is not None:
+        _correct(options.output, options.correct, form)
         return
-    key = platform_key(output)
-    chosen = None if backend == "none" else _check_backend(backend)
+    key = platform_key(options.output)
+    chosen = None if options.backend == "none" else _check_backend(options.backend)
     with progress("calibrating") as report:
-        roofs = run(seconds=seconds, threads=threads or (), report=report)
+        roofs = run(seconds=options.seconds, threads=options.threads or (), report=report)
     measured: list[TimedProfile] = []
     if chosen is not None:
         from roofline.validate.calibration.profiling import measure_profile
 
-        for entry in roofs if threads else roofs[-1:]:
+        for entry in roofs if options.threads else roofs[-1:]:
             with progress(f"{chosen}, {entry.mode}") as report:
                 measured.append(measure_profile(chosen, entry, report=report))
     remarks = [remark for profile in measured for remark in profile.remarks]
     text = platform_yaml(roofs, key, [profile.entry for profile in measured], remarks)
-    write_whole(output, text.encode())
+    write_whole(options.output, text.encode())
     for profile in measured:
         forget(profile.times)
     rows, profiles = _roof_rows(roofs, key), _profile_rows(measured)
     ResultOptions(form=form).emit(
-        document=lambda: {"file": str(output), "roofs": rows, "profiles": profiles},
+        document=lambda: {"file": str(options.output), "roofs": rows, "profiles": profiles},
         rows=lambda: rows,
-        table=lambda: _table(rows, profiles, roofs, remarks, output),
+        table=lambda: _table(rows, profiles, roofs, remarks, options.output),
     )
 
 

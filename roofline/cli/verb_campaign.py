@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,38 +32,6 @@ app = typer.Typer(
 CampaignArgument = Annotated[
     str, typer.Argument(metavar="CAMPAIGN", help="A YAML file, or the name of a shipped campaign.")
 ]
-MachineOption = Annotated[
-    str, typer.Option(help="Key of this machine's platform, for the records.")
-]
-
-
-DryRunOption = Annotated[
-    bool, typer.Option(help="List what would be run, with an estimate; run nothing.")
-]
-RetryOption = Annotated[
-    list[str] | None,
-    typer.Option(help="Run again what failed, is wrong or was disturbed; repeatable."),
-]
-OnlyOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="NAME=VALUE", help="Only points with this value, such as network=mlp; repeatable."
-    ),
-]
-LimitOption = Annotated[int, typer.Option(min=0, help="Stop after this many runs; 0: all.")]
-KindOption = Annotated[
-    str,
-    typer.Option(
-        help="speedup of compression, its orthogonality, threads, tuning, or memory against its prediction."
-    ),
-]
-PlatformOption = Annotated[
-    str | None,
-    typer.Option("-p", help="Platform of the machine, for the speed-up that Equation 1 predicts."),
-]
-ShortestOption = Annotated[
-    bool, typer.Option(help="Compare shortest samples, not medians (busy machines).")
-]
 
 
 @command(app, "list")
@@ -86,15 +55,27 @@ def list_campaigns(*, result: ResultOptions) -> None:
     )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunOptions:
+    """Which runs of a campaign are made."""
+
+    dry_run: bool = False
+    """List what would be run, with an estimate; run nothing."""
+    retry: list[str] | None = None
+    """Run again what failed, is wrong or was disturbed; repeatable."""
+    only: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE")] = None
+    """Only points with this value, such as network=mlp; repeatable."""
+    limit: Annotated[int, typer.Option(min=0)] = 0
+    """Stop after this many runs; 0: all."""
+    machine: str = ""
+    """Key of this machine's platform, for the records."""
+
+
 @command(app)
 def run(
     *,
     campaign: CampaignArgument,
-    dry_run: DryRunOption = False,
-    retry: RetryOption = None,
-    only: OnlyOption = None,
-    limit: LimitOption = 0,
-    machine: MachineOption = "",
+    options: RunOptions,
     tracker: TrackerOption = "",
     fresh: FreshOption = False,
     store: StoreOption = None,
@@ -106,15 +87,15 @@ def run(
     from roofline.validate.records.store import Store, default_store, open_for_reading
 
     asked = load(campaign)
-    again = parse_retry(retry or [])
+    again = parse_retry(options.retry or [])
 
     def select_tasks(kept: Store) -> tuple[State, tuple[Task, ...]]:
         before = state(asked, kept)
-        chosen = before.only(only or [])
+        chosen = before.only(options.only or [])
         tasks = tuple(task for task in before.tasks(again) if task.point.key in chosen)
-        return before, tasks[:limit] if limit else tasks
+        return before, tasks[: options.limit] if options.limit else tasks
 
-    if dry_run:
+    if options.dry_run:
         with open_for_reading(store, absent_ok=True) as kept:
             plan = Plan(asked, *select_tasks(kept))
             result.emit(document=plan.document, rows=plan.rows, table=plan.table)
@@ -122,7 +103,7 @@ def run(
     with Store(store or default_store()) as kept:
         before, tasks = select_tasks(kept)
         _announce(before, tasks)
-        _run(asked, tasks, kept, machine=machine, tracker=tracker, fresh=fresh)
+        _run(asked, tasks, kept, machine=options.machine, tracker=tracker, fresh=fresh)
         after = Summary(state(asked, kept))
     result.emit(document=after.document, rows=after.rows, table=after.table)
 
@@ -142,13 +123,23 @@ def status(
     result.emit(document=found.document, rows=found.rows, table=found.table)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ComparisonOptions:
+    """What of the runs is compared."""
+
+    kind: str = "speedup"
+    """speedup of compression, its orthogonality, threads, tuning, or memory against its prediction."""
+    platform: Annotated[str | None, typer.Option("-p")] = None
+    """Platform of the machine, for the speed-up that Equation 1 predicts."""
+    shortest: bool = False
+    """Compare shortest samples, not medians (busy machines)."""
+
+
 @command(app)
 def results(
     *,
     campaign: CampaignArgument,
-    kind: KindOption = "speedup",
-    platform: PlatformOption = None,
-    shortest: ShortestOption = False,
+    options: ComparisonOptions,
     store: StoreOption = None,
     order: OrderOptions,
     result: ResultOptions,
@@ -160,17 +151,17 @@ def results(
     from roofline.validate.campaigns.runner import state
     from roofline.validate.records.store import open_for_reading
 
-    kind = check_known(kind, KINDS, f"unknown kind {kind!r}")
+    kind = check_known(options.kind, KINDS, f"unknown kind {options.kind!r}")
     with open_for_reading(store) as kept:
         recorded = state(load(campaign), kept).records_in_order()
-    found = configurations(recorded, shortest=shortest)
+    found = configurations(recorded, shortest=options.shortest)
     rows = KINDS[kind](found)
-    if platform is not None:
+    if options.platform is not None:
         if kind != "speedup":
             raise OptionError(f"--platform says nothing about {kind}", repair="Use --kind speedup")
-        rows = with_predictions(rows, found, platform)
+        rows = with_predictions(rows, found, options.platform)
     rows = order.arrange(rows, rows)
-    stated = conventions(kind, predicted=platform is not None, shortest=shortest)
+    stated = conventions(kind, predicted=options.platform is not None, shortest=options.shortest)
     result.emit(
         document=lambda: {
             "campaign": campaign,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,20 +28,22 @@ _SIDE = "A network (.onnx, or the name of a shipped one) or a machine (key, key:
 
 FirstArgument = Annotated[str, typer.Argument(metavar="A", help=_SIDE)]
 SecondArgument = Annotated[str, typer.Argument(metavar="B", help="Another of the same sort.")]
-LayersOption = Annotated[
-    bool, typer.Option(help="Changed layers only: all of them, one row each.")
-]
-FusedOption = Annotated[bool, typer.Option(help="Compare layers as runtimes fuse them.")]
-MachinesOption = Annotated[
-    list[str] | None,
-    typer.Option("-p", help="Predict both networks on this machine, too; several by commas."),
-]
-DatatypesOption = Annotated[
-    list[str] | None, typer.Option("-d", help="Datatype of the predictions; several by commas.")
-]
-PredictionModelOption = Annotated[
-    str | None, typer.Option(help="Prediction model. Default: the bound and the best estimate.")
-]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CompareOptions:
+    """What of two networks is compared."""
+
+    layers: bool = False
+    """Changed layers only: all of them, one row each."""
+    fused: bool = False
+    """Compare layers as runtimes fuse them."""
+    platform: Annotated[list[str] | None, typer.Option("-p")] = None
+    """Predict both networks on this machine, too; several by commas."""
+    datatype: Annotated[list[str] | None, typer.Option("-d")] = None
+    """Datatype of the predictions; several by commas."""
+    model: str | None = None
+    """Prediction model. Default: the bound and the best estimate."""
 
 
 @command(app)
@@ -48,12 +51,8 @@ def compare(
     *,
     first: FirstArgument,
     second: SecondArgument,
-    layers: LayersOption = False,
-    fused: FusedOption = False,
+    options: CompareOptions,
     inputs: InputOptions,
-    platform: MachinesOption = None,
-    datatype: DatatypesOption = None,
-    model: PredictionModelOption = None,
     fail_if: FailIfOption = None,
     order: OrderOptions,
     result: ResultOptions,
@@ -67,8 +66,8 @@ def compare(
     if _are_machines(first, second):
         given = {
             "--batch": inputs.batch, "--dim": inputs.dim, "--input": inputs.input_, "--value": inputs.value,
-            "--layers": layers, "--fused": fused, "-p": platform, "-d": datatype, "--model": model,
-            "--sort": order.sort, "--top": order.top,
+            "--layers": options.layers, "--fused": options.fused, "-p": options.platform, "-d": options.datatype,
+            "--model": options.model, "--sort": order.sort, "--top": order.top,
         }  # fmt: skip
         for flag, value in given.items():
             if value:
@@ -82,18 +81,20 @@ def compare(
 
     binding = inputs.bound()
     networks = load_together([first, second], binding)
-    if (datatype or model) and not platform:
+    if (options.datatype or options.model) and not options.platform:
         raise OptionError(
-            f"{'-d' if datatype else '--model'} is about predictions",
+            f"{'-d' if options.datatype else '--model'} is about predictions",
             repair="Name a machine: -p tx2:maxn",
         )
     names = _pair(labels([network.name for network in networks], [first, second]))
     rows = None
-    if platform:
+    if options.platform:
         asked = _choose_subjects((first, second), networks, bound=inputs.given)
-        rows = _compared.predict_pairs(asked, platform, datatype, inputs.batch, model)
+        rows = _compared.predict_pairs(
+            asked, options.platform, options.datatype, inputs.batch, options.model
+        )
     page = ComparedNetworks(
-        networks[0], networks[1], names, layers=layers, fused=fused,
+        networks[0], networks[1], names, layers=options.layers, fused=options.fused,
         predictions=None if rows is None else order.arrange(rows, rows), order=OrderOptions() if rows else order,
     )  # fmt: skip
     totals = _compared.difference_row(page.lines(), names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,46 +36,38 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-LayersOption = Annotated[bool, typer.Option(help="One row per executed ONNX node.")]
-FusedOption = Annotated[
-    bool, typer.Option(help="One row per layer as runtimes fuse it, and what was fused.")
-]
-ZerosOption = Annotated[
-    bool, typer.Option(help="Count the zeros in the stored weights (reads the weights).")
-]
-CausalOption = Annotated[
-    Causal,
-    typer.Option(help="Scores of causal attention: visible to the mask, or the full square."),
-]
-StrictOption = Annotated[bool, typer.Option(help="Fail when anything could not be counted.")]
-DiffOption = Annotated[
-    str | None,
-    typer.Option(metavar="OTHER", help="As `roofline compare`, for this version still."),
-]
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CountOptions:
+    """What is counted of a network, and what is shown of it."""
 
-MachineOption = Annotated[
-    str | None, typer.Option("-p", help="Show how long each fused layer takes at least on it.")
-]
+    layers: bool = False
+    """One row per executed ONNX node."""
+    fused: bool = False
+    """One row per layer as runtimes fuse it, and what was fused."""
+    causal: Causal = Causal.VISIBLE
+    """Scores of causal attention: visible to the mask, or the full square."""
+    zeros: bool = False
+    """Count the zeros in the stored weights (reads the weights)."""
+    strict: bool = False
+    """Fail when anything could not be counted."""
+    platform: Annotated[str | None, typer.Option("-p")] = None
+    """Show how long each fused layer takes at least on it."""
+    diff: Annotated[str | None, typer.Option(metavar="OTHER")] = None
+    """As `roofline compare`, for this version still."""
 
 
 @command(app)
 def count(
     *,
     model: ModelArgument,
-    layers: LayersOption = False,
-    fused: FusedOption = False,
+    options: CountOptions,
     inputs: InputOptions,
     bound_sizes: BoundSizesOption = False,
     compression: CompressionOptions,
-    causal: CausalOption = Causal.VISIBLE,
     context: ContextOption = None,
     phase: CountedPhaseOption = None,
-    zeros: ZerosOption = False,
-    strict: StrictOption = False,
-    platform: MachineOption = None,
     order: OrderOptions,
-    diff: DiffOption = None,
     result: ResultOptions,
 ) -> None:
     """Count what a model requires: operations, parameters, bytes and intensity.
@@ -86,33 +78,35 @@ def count(
     from roofline.cli._counting import LayerView
 
     _spare_collector()
-    binding = inputs.bound(bound_sizes=bound_sizes, causal=causal)
+    binding = inputs.bound(bound_sizes=bound_sizes, causal=options.causal)
     request = DecoderOptions(context=context, phase=phase).request()
-    others = [] if diff is None else [diff]
+    others = [] if options.diff is None else [options.diff]
     if request is None:
         counted, *found = load_together([model, *others], binding)
     else:
         found = load_together(others, binding)
         _, (decoder,) = split_decoders([model], request, bound=inputs.given)
-        asked = replace(request, new_tokens=1, causal=causal)
+        asked = replace(request, new_tokens=1, causal=options.causal)
         decoder.check(asked)
         phase_of = decoder.prompt if phase is Phase.PREFILL else decoder.step
         counted = phase_of(asked, inputs.batch or 1)
     workload = compression.under(counted)
-    workload = with_zeros(workload) if zeros else workload
+    workload = with_zeros(workload) if options.zeros else workload
     other = found[0] if found else None
     counted_whole = [workload] if other is None else [workload, other]
-    for entry in counted_whole if strict else ():
+    for entry in counted_whole if options.strict else ():
         _check(entry)
-    times = _times(workload, platform)
-    listed = layers or order.given
-    view = LayerView(fused or platform is not None, times, order.sort, order.top)
+    times = _times(workload, options.platform)
+    listed = options.layers or order.given
+    view = LayerView(options.fused or options.platform is not None, times, order.sort, order.top)
 
     def table() -> str:
         if other is None:
             return _table(workload, view, layers=listed)
         names = (workload.name, f"{other.name} (other)")
-        page = ComparedNetworks(workload, other, names, layers=layers, fused=fused, order=order)
+        page = ComparedNetworks(
+            workload, other, names, layers=options.layers, fused=options.fused, order=order
+        )
         return page.table()
 
     result.emit(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -35,15 +36,6 @@ CONVENTIONS = {
 }
 _PEAKS = ("fp32", "bf16", "fp16", "int8")
 
-KindOption = Annotated[
-    str | None, typer.Option("-k", help="Only this kind: cpu, gpu, npu, fpga, tpu.")
-]
-VendorOption = Annotated[str | None, typer.Option(help="Only vendors with this in their name.")]
-HasOption = Annotated[
-    list[str] | None, typer.Option(help="Only machines with arithmetic for this datatype.")
-]
-YearOption = Annotated[int | None, typer.Option(help="Only machines of this year or later.")]
-
 
 PlatformsArgument = Annotated[
     list[str],
@@ -68,13 +60,24 @@ TableArgument = Annotated[
 ]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ListOptions:
+    """Which machines are listed."""
+
+    kind: Annotated[str | None, typer.Option("-k")] = None
+    """Only this kind: cpu, gpu, npu, fpga, tpu."""
+    vendor: str | None = None
+    """Only vendors with this in their name."""
+    has: list[str] | None = None
+    """Only machines with arithmetic for this datatype."""
+    since: int | None = None
+    """Only machines of this year or later."""
+
+
 @command(app, "list")
 def list_platforms(
     *,
-    kind: KindOption = None,
-    vendor: VendorOption = None,
-    has: HasOption = None,
-    since: YearOption = None,
+    options: ListOptions,
     order: OrderOptions,
     result: ResultOptions,
 ) -> None:
@@ -83,18 +86,20 @@ def list_platforms(
     from roofline.spec import platform, platform_keys
     from roofline.spec.names import MACHINE_KINDS
 
+    kind = options.kind
     if kind is not None:
         kind = check_known(kind, MACHINE_KINDS, f"unknown kind {kind!r}")
     datatypes = [
-        check_known(name, COMPUTE_DATATYPES, f"unknown datatype {name!r}") for name in has or ()
+        check_known(name, COMPUTE_DATATYPES, f"unknown datatype {name!r}")
+        for name in options.has or ()
     ]
     machines = [
         machine
         for machine in map(platform, platform_keys())
         if (kind is None or machine.kind == kind)
-        and (vendor is None or vendor.lower() in machine.vendor.lower())
+        and (options.vendor is None or options.vendor.lower() in machine.vendor.lower())
         and all(machine.has(datatype) for datatype in datatypes)
-        and (since is None or machine.year >= since)
+        and (options.since is None or machine.year >= options.since)
     ]
     rows = [summary(machine) for machine in machines]
     rows = order.arrange(rows, rows)

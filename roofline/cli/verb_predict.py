@@ -51,20 +51,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-PlatformOption = Annotated[
-    list[str],
-    typer.Option("-p", help="A machine's key (tx2:maxn) or YAML file; several by commas."),
-]
-BatchesOption = Annotated[
-    list[int] | None,
-    typer.Option("-b", min=1, help="Items per batch; several by commas. Default: 1."),
-]
-
-
-LayersOption = Annotated[
-    bool, typer.Option(help="Show each layer (with --model layerwise or calibrated).")
-]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PredictionOptions:
@@ -99,14 +85,24 @@ class PredictionOptions:
         }  # fmt: skip
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CaseOptions:
+    """On what machines networks are predicted."""
+
+    platform: Annotated[list[str], typer.Option("-p")]
+    """A machine's key (tx2:maxn) or YAML file; several by commas."""
+    batch: Annotated[list[int] | None, typer.Option("-b", min=1)] = None
+    """Items per batch; several by commas. Default: 1."""
+    layers: bool = False
+    """Show each layer (with --model layerwise or calibrated)."""
+
+
 @command(app)
 def predict(
     *,
     models: ModelsArgument,
-    platform: PlatformOption,
-    batch: BatchesOption = None,
+    options: CaseOptions,
     prediction: PredictionOptions,
-    layers: LayersOption = False,
     fail_if: FailIfOption = None,
     compression: CompressionOptions,
     inputs: SizeOptions,
@@ -124,14 +120,16 @@ def predict(
     """
     from roofline.spec import platform as find_platform
 
-    machines = [find_platform(key) for key in platform]
+    machines = [find_platform(key) for key in options.platform]
     request = decoding.request(devices=devices, max_ttft_ms=max_ttft_ms, max_tpot_ms=max_tpot_ms)
     others, decoders = split_decoders(models, request, bound=inputs.given)
     workloads = load_models(others, inputs.binding(bound_sizes=bound_sizes))
     choices = prediction.choices(machines, networks=bool(workloads))
     figures = figures_of(prediction.evidence, machines) if decoders else None
-    found = _predict(workloads, decoders, machines, request, compression, batch, choices, figures)
-    if layers and not any(entry.layers for entry in found.predictions):
+    found = _predict(
+        workloads, decoders, machines, request, compression, options.batch, choices, figures
+    )
+    if options.layers and not any(entry.layers for entry in found.predictions):
         raise OptionError(
             f"{prediction.model or 'equation1'} sees the network as a whole and has no layers",
             repair="Add --model layerwise",
@@ -140,8 +138,8 @@ def predict(
         overhead = prediction.overhead_ms / 1e3
         slower = (entry.with_overhead(overhead) for entry in found.predictions)
         found = replace(found, predictions=tuple(slower))
-    whole = [entry.layers for entry in found.predictions] if layers else None
-    if layers:
+    whole = [entry.layers for entry in found.predictions] if options.layers else None
+    if options.layers:
         found = replace(found, predictions=_layers_in(order, found.predictions))
     else:
         shown = order.arrange(found.predictions, found.records())
@@ -149,8 +147,8 @@ def predict(
     rows = found.records()
     checks = conditions(fail_if, list(dict.fromkeys(name for row in rows for name in row)))
     result.emit(
-        document=lambda: _document(found, layers=layers),
-        rows=lambda: _layer_rows(found.predictions) if layers else found.rows(),
+        document=lambda: _document(found, layers=options.layers),
+        rows=lambda: _layer_rows(found.predictions) if options.layers else found.rows(),
         table=lambda: _table(found, whole),
     )
     report_failures(best_rows(rows), checks, ("network", "platform", "datatype", "batch", "model"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,34 +31,30 @@ CONVENTIONS = {
 PaperArgument = Annotated[
     str | None, typer.Argument(metavar="PAPER", help="The paper; leave out to list them.")
 ]
-CellsOption = Annotated[bool, typer.Option(help="Show every cell, not only those that disagree.")]
-ChartsOption = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Draw the paper's figures there (PNG and SVG).")
-]
-RunsOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="QuTiBench: the portal's table of measurements, for figures over batches. "
-        "DLAS: records as roofline export writes them (.csv, .json, .parquet), instead of those shipped."
-    ),
-]
-StoreOption = Annotated[
-    Path | None, typer.Option(help="DLAS: decide its observations from the records of this store.")
-]
-ShortestOption = Annotated[
-    bool, typer.Option(help="With --store: compare shortest samples, not medians (busy machines).")
-]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReproductionOptions:
+    """What a paper is recomputed from, and what is shown of it."""
+
+    cells: bool = False
+    """Show every cell, not only those that disagree."""
+    charts: Annotated[Path | None, typer.Option(metavar="DIR")] = None
+    """Draw the paper's figures there (PNG and SVG)."""
+    runs: Path | None = None
+    """QuTiBench: the portal's table of measurements, for figures over batches. DLAS: records as roofline export writes
+    them (.csv, .json, .parquet), instead of those shipped."""
+    store: Path | None = None
+    """DLAS: decide its observations from the records of this store."""
+    shortest: bool = False
+    """With --store: compare shortest samples, not medians (busy machines)."""
 
 
 @command(app)
 def reproduce(
     *,
     paper: PaperArgument = None,
-    cells: CellsOption = False,
-    charts: ChartsOption = None,
-    runs: RunsOption = None,
-    store: StoreOption = None,
-    shortest: ShortestOption = False,
+    options: ReproductionOptions,
     result: ResultOptions,
 ) -> None:
     """Recompute a seed paper's tables and say cell by cell what agrees, and why the rest does not."""
@@ -72,10 +69,10 @@ def reproduce(
         )
         return
     study = studies.get(paper)
-    records = _records(paper, study, store, runs)
-    tables = study.recompute(records, shortest=shortest)
-    if charts is not None:
-        _draw(paper, charts, runs if records is None else None, records)
+    records = _records(paper, study, options.store, options.runs)
+    tables = study.recompute(records, shortest=options.shortest)
+    if options.charts is not None:
+        _draw(paper, options.charts, options.runs if records is None else None, records)
     result.emit(
         document=lambda: {
             "paper": study.title,
@@ -84,7 +81,7 @@ def reproduce(
         },
         rows=lambda: _rows(tables, every=True),
         table=lambda: "\n\n".join(
-            [_scorecard(study.title, tables), *_details(tables, every=cells)]
+            [_scorecard(study.title, tables), *_details(tables, every=options.cells)]
         ),
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -56,54 +57,36 @@ RunsArgument = Annotated[
         help="CSV of runs (see the page on expected), a record store or its export, or what validate wrote.",
     ),
 ]
-PredictionModelOption = Annotated[
-    str,
-    typer.Option(
-        help="Prediction model: equation1, layerwise, calibrated, expected. Those that need a graph judge the runs of "
-        "shipped networks, and of --network."
-    ),
-]
-LeaveOption = Annotated[
-    str,
-    typer.Option(
-        help="silicon (of machines), family (of networks), setting (runtime and datatype on silicon), class, runtime "
-        "or maker (of machines): refit from FILE without what is judged. none: the shipped parameters."
-    ),
-]
-FiguresOption = Annotated[
-    int, typer.Option(min=0, max=50, help="Runs of each machine that correct its estimates first.")
-]
-RowsOption = Annotated[
-    Path | None,
-    typer.Option(
-        callback=check_ending("a table of runs", ".csv"),
-        metavar="OUT.csv",
-        help="Write every run with predicted_fps, low_fps, high_fps, basis.",
-    ),
-]
-PlatformOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "-p",
-        help="A machine that records name and that is not shipped: its YAML file; several by commas.",
-    ),
-]
-NetworkOption = Annotated[
-    list[Path] | None,
-    typer.Option(help="An ONNX file that records name and that is not shipped; repeatable."),
-]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScoreOptions:
+    """Which predictions are scored, and on what."""
+
+    model: str = "expected"
+    """Prediction model: equation1, layerwise, calibrated, expected. Those that need a graph judge the runs of shipped
+    networks, and of --network."""
+    leave: str = "none"
+    """silicon (of machines), family (of networks), setting (runtime and datatype on silicon), class, runtime or maker
+    (of machines): refit from FILE without what is judged. none: the shipped parameters."""
+    figures: Annotated[int, typer.Option(min=0, max=50)] = 0
+    """Runs of each machine that correct its estimates first."""
+    rows: Annotated[
+        Path | None,
+        typer.Option(callback=check_ending("a table of runs", ".csv"), metavar="OUT.csv"),
+    ] = None
+    """Write every run with predicted_fps, low_fps, high_fps, basis."""
+    platform: Annotated[list[str] | None, typer.Option("-p")] = None
+    """A machine that records name and that is not shipped: its YAML file; several by commas."""
+    network: list[Path] | None = None
+    """An ONNX file that records name and that is not shipped; repeatable."""
 
 
 @command(app)
 def score(
     *,
     file: RunsArgument,
-    model: PredictionModelOption = "expected",
-    leave: LeaveOption = "none",
-    figures: FiguresOption = 0,
-    rows: RowsOption = None,
-    platform: PlatformOption = None,
-    network: NetworkOption = None,
+    options: ScoreOptions,
     order: OrderOptions,
     result: ResultOptions,
 ) -> None:
@@ -112,17 +95,15 @@ def score(
     from roofline.validate.evidence.forms import read_source
     from roofline.validate.evidence.score import LEAVES
 
-    model = own_spelling(model, list(models)) or model
-    leave = own_spelling(leave, LEAVES) or leave
+    options = replace(
+        options,
+        model=own_spelling(options.model, list(models)) or options.model,
+        leave=own_spelling(options.leave, LEAVES) or options.leave,
+    )
     source = read_source(file)
-    document: Mapping[str, object]
     _check_columns(source)
-    if source.form.of_decoders:
-        document = _decoders(source, model=model, leave=leave, rows=rows)
-    else:
-        document = _runs(
-            source, model=model, leave=leave, figures=figures, rows=rows, platform=platform, network=network
-        )  # fmt: skip
+    scored = _decoders if source.form.of_decoders else _runs
+    document: Mapping[str, object] = scored(source, options)
     if order.given:
         document = {
             name: _order_table(found, order) if name in TABLES else found
@@ -155,16 +136,7 @@ def _check_columns(source: Source) -> None:
         )
 
 
-def _runs(
-    source: Source,
-    *,
-    model: str,
-    leave: str,
-    figures: int,
-    rows: Path | None,
-    platform: Sequence[str] | None,
-    network: Sequence[Path] | None,
-) -> RunScores:
+def _runs(source: Source, options: ScoreOptions) -> RunScores:
     """Score a table of runs of networks."""
     from roofline.cli._progress import progress
     from roofline.spec import platform as find_platform
@@ -175,7 +147,9 @@ def _runs(
     from roofline.validate.evidence.score import score as score_evidence
 
     evidence = evidence_of(
-        source, machines=[find_platform(key) for key in platform or ()], networks=network or ()
+        source,
+        machines=[find_platform(key) for key in options.platform or ()],
+        networks=options.network or (),
     )
     with progress("score") as report:
         fits = 0
@@ -186,13 +160,19 @@ def _runs(
             report(plural(fits, "fit"), fits, 0)
 
         scored = score_evidence(
-            evidence, model=model, leave=leave, figures=figures, progress=count_fit
+            evidence,
+            model=options.model,
+            leave=options.leave,
+            figures=options.figures,
+            progress=count_fit,
         )
-    if rows is not None:
-        _write_rows(scored, rows)
+    if options.rows is not None:
+        _write_rows(scored, options.rows)
     document = summary(scored)
     silent = (
-        count_unstated(source.table) if source.form is Form.RATES and model == "expected" else 0
+        count_unstated(source.table)
+        if source.form is Form.RATES and options.model == "expected"
+        else 0
     )
     if silent:
         document["conventions"]["mode"] = (
@@ -202,18 +182,18 @@ def _runs(
     return document
 
 
-def _decoders(source: Source, *, model: str, leave: str, rows: Path | None) -> DecoderScores:
+def _decoders(source: Source, options: ScoreOptions) -> DecoderScores:
     """Score a table of runs of decoders."""
     from roofline.validate.evidence import decoder_score
     from roofline.validate.evidence.decoder_rows import decoder_table
     from roofline.writing import write_whole
 
     table = decoder_table(source)
-    predicted = decoder_score.predict_table(table, model=model, leave=leave)
-    if rows is not None:
-        write_whole(rows, as_csv(decoder_score.rows_with(table, predicted)).encode())
-        say_written(str(rows))
-    return decoder_score.summary(table, predicted, model=model, leave=leave)
+    predicted = decoder_score.predict_table(table, model=options.model, leave=options.leave)
+    if options.rows is not None:
+        write_whole(options.rows, as_csv(decoder_score.rows_with(table, predicted)).encode())
+        say_written(str(options.rows))
+    return decoder_score.summary(table, predicted, model=options.model, leave=options.leave)
 
 
 def _order_table(found: Any, order: OrderOptions) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -53,28 +53,21 @@ FileArgument = Annotated[
     Path | None,
     typer.Argument(metavar="FILE.yaml", help="What to predict; leave out for an example."),
 ]
-IntoOption = Annotated[
-    Path | None,
-    typer.Option(
-        "-o",
-        help="A file (.csv, .json, .parquet), or a folder: any size, in parts, and the same command goes on where "
-        "it was stopped.",
-    ),
-]
-ShardOption = Annotated[
-    str | None,
-    typer.Option(metavar="I/N", help="Do the I-th of N shares of the parts, into one folder."),
-]
-DaskOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="ADDRESS",
-        help="Do the parts on the cluster of this Dask scheduler, tcp://host:8786, or local for all cores here.",
-    ),
-]
-DryRunOption = Annotated[
-    bool, typer.Option(help="Say how many, how large and how long, and stop.")
-]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlaceOptions:
+    """Where predictions go, and where they are made."""
+
+    output: Annotated[Path | None, typer.Option("-o")] = None
+    """A file (.csv, .json, .parquet), or a folder: any size, in parts, and the same command goes on where it was
+    stopped."""
+    shard: Annotated[str | None, typer.Option(metavar="I/N")] = None
+    """Do the I-th of N shares of the parts, into one folder."""
+    dask: Annotated[str | None, typer.Option(metavar="ADDRESS")] = None
+    """Do the parts on the cluster of this Dask scheduler, tcp://host:8786, or local for all cores here."""
+    dry_run: bool = False
+    """Say how many, how large and how long, and stop."""
 
 
 @command(app)
@@ -83,10 +76,7 @@ def sweep(
     context: typer.Context,
     file: FileArgument = None,
     form: FormatOption = Format.CSV,
-    output: IntoOption = None,
-    shard: ShardOption = None,
-    dask: DaskOption = None,
-    dry_run: DryRunOption = False,
+    options: PlaceOptions,
 ) -> None:
     """Predict networks × variants × machines × datatypes × batches, to CSV, JSON or Parquet."""
     from roofline.cli._sweep_file import EXAMPLE, check_size, read_sweep
@@ -94,34 +84,36 @@ def sweep(
     if file is None:
         emit(EXAMPLE, None)
         return
-    suffix = "" if output is None else output.suffix.lower()
-    in_parts = output is not None and (is_folder(output) or not (suffix or is_file(output)))
-    if output is not None:
-        (check_writable_folder if in_parts else _check_file)(output)
+    suffix = "" if options.output is None else options.output.suffix.lower()
+    in_parts = options.output is not None and (
+        is_folder(options.output) or not (suffix or is_file(options.output))
+    )
+    if options.output is not None:
+        (check_writable_folder if in_parts else _check_file)(options.output)
     asked, repeated = read_sweep(file).without_repeats()
     if repeated:
         say(f"roofline: {file} repeats {' and '.join(repeated)}; each is predicted once")
     source = context.get_parameter_source("form")
     if in_parts and source is not None and source.name == "COMMANDLINE":
         raise OptionError(
-            f"{output} is a folder, whose parts are Parquet files; --format is for one file",
+            f"{options.output} is a folder, whose parts are Parquet files; --format is for one file",
             repair=f"Leave --format out, or name a file: -o OUT.{form.value}",
         )
-    if in_parts or dry_run:
-        _in_parts(asked, output, shard, dask, dry_run=dry_run)
+    if in_parts or options.dry_run:
+        _in_parts(asked, options.output, options.shard, options.dask, dry_run=options.dry_run)
         return
-    if shard or dask:
+    if options.shard or options.dask:
         raise OptionError(
-            f"{'--shard' if shard else '--dask'} needs a folder to write into",
+            f"{'--shard' if options.shard else '--dask'} needs a folder to write into",
             repair="Name one: -o FOLDER",
         )
     check_size(asked, file)
-    if output is not None and suffix == ".parquet":
-        _one_file(asked, output)
+    if options.output is not None and suffix == ".parquet":
+        _one_file(asked, options.output)
         return
     form = Format.JSON if suffix == ".json" else form
     found = _run(asked)
-    ResultOptions(form=form, output=output).emit(
+    ResultOptions(form=form, output=options.output).emit(
         document=lambda: {
             "conventions": conventions(found.predictions),
             "predictions": found.rows(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,45 +50,36 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-ThisMachineOption = Annotated[
-    str | None,
-    typer.Option(
-        "-p",
-        help="Platform file of this machine; default: a short calibration, kept for next time.",
-    ),
-]
-ModelsOption = Annotated[
-    list[str] | None,
-    typer.Option("--model", help="Prediction model; several by commas. Default: equation1."),
-]
-ChartOption = Annotated[
-    Path | None,
-    typer.Option(callback=check_drawable, help="Draw the efficiency bars (PNG, SVG or PDF)."),
-]
-LayersOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--per-layer",
-        callback=check_ending("a table of layers", ".csv"),
-        metavar="FILE.csv",
-        help="Time single kernels too, and write predicted and measured time per layer (for plot layers).",
-    ),
-]
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ComparisonOptions:
+    """What runs are compared with, and where the comparison goes."""
+
+    platform: Annotated[str | None, typer.Option("-p")] = None
+    """Platform file of this machine; default: a short calibration, kept for next time."""
+    prediction: Annotated[list[str] | None, typer.Option("--model")] = None
+    """Prediction model; several by commas. Default: equation1."""
+    chart: Annotated[Path | None, typer.Option(callback=check_drawable)] = None
+    """Draw the efficiency bars (PNG, SVG or PDF)."""
+    layers: Annotated[
+        Path | None,
+        typer.Option(
+            "--per-layer", callback=check_ending("a table of layers", ".csv"), metavar="FILE.csv"
+        ),
+    ] = None
+    """Time single kernels too, and write predicted and measured time per layer (for plot layers)."""
 
 
 @command(app)
 def validate(
     *,
     models: ModelsArgument,
-    platform: ThisMachineOption = None,
-    prediction: ModelsOption = None,
+    options: ComparisonOptions,
     emulate: EmulateOption = False,
     timing: RunOptions,
     inputs: InputOptions,
     compression: CompressionOptions,
     parts: StageOptions,
-    chart: ChartOption = None,
-    layers: LayersOption = None,
     store: StoreOption = None,
     fail_if: FailIfOption = None,
     order: OrderOptions,
@@ -99,9 +91,9 @@ def validate(
     from roofline.validate.calibration.this_machine import doubt_of, machine_threads, this_machine
     from roofline.validate.measuring.series import check_backends
 
-    machine = this_machine(platform, timing.threads, progress)
+    machine = this_machine(options.platform, timing.threads, progress)
     names = timing.backend or ["onnxruntime"]
-    doubt = None if platform is None else doubt_of(machine, names, timing.device)
+    doubt = None if options.platform is None else doubt_of(machine, names, timing.device)
     doubts = [] if doubt is None else [doubt]
     binding = inputs.bound()
     asked = timing.request(binding, threads=machine_threads(machine))
@@ -115,18 +107,18 @@ def validate(
     for line in doubts:
         say(f"warning: {line}")
     measured = run_models(
-        asked, models, names, compression, binding, store, machine=machine.key, per_layer=layers is not None,
+        asked, models, names, compression, binding, store, machine=machine.key, per_layer=options.layers is not None,
         stages=staged.stages,
     )  # fmt: skip
     comparisons = _compare_runs(
-        workloads, measured, machine, prediction or ["equation1"], emulate=emulate
+        workloads, measured, machine, options.prediction or ["equation1"], emulate=emulate
     )
     rows = [comparison.record() for comparison in comparisons]
     checks = conditions(fail_if, list(rows[0])) if rows else []
-    if chart is not None:
-        draw(rows, chart)
-    if layers is not None:
-        emit(as_csv(predicting.predict_layers(workloads, measured, machine)), layers)
+    if options.chart is not None:
+        draw(rows, options.chart)
+    if options.layers is not None:
+        emit(as_csv(predicting.predict_layers(workloads, measured, machine)), options.layers)
     _show(comparisons, measured, [*doubts, *machine.specification.doubts], order, result)
     report_failures(rows, checks, ("network", "platform", "backend", "batch"))
     if not all(run.ok for run in measured):

@@ -7,27 +7,27 @@ from typing import Annotated
 
 import typer
 
+from roofline.cli._groups import command
 from roofline.cli._output import as_table, check_writable_folder, emit, say
 
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
-def demo(
-    *,
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            callback=check_writable_folder,
-            help="Folder for the charts, the tables and the page.",
-        ),
-    ] = Path("roofline-demo"),
-    minutes: Annotated[
-        float, typer.Option("--minutes", min=1.0, max=1440.0, help="About how long it may take.")
-    ] = 3.5,
-) -> None:
+FolderOption = Annotated[
+    Path,
+    typer.Option(
+        "-o",
+        callback=check_writable_folder,
+        help="Folder for the charts, the tables and the page.",
+    ),
+]
+MinutesOption = Annotated[
+    float, typer.Option(min=1.0, max=1440.0, help="About how long it may take.")
+]
+
+
+@command(app)
+def demo(*, output: FolderOption = Path("roofline-demo"), minutes: MinutesOption = 3.5) -> None:
     """Count, predict on several machines, measure with TVM and ONNX Runtime here, and compare."""
     from roofline.cli._progress import progress
     from roofline.validate.demo.page import comparison_rows, prediction_rows, write_demo

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from roofline.cli._groups import command
 from roofline.cli._measuring import StoreOption
 from roofline.cli._output import check_ending, output_option, say
 from roofline.errors import OptionError, own_spelling
@@ -20,32 +22,29 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-_ENDINGS = (".csv", ".json", ".parquet")
+_RECORDS = ("a list of records", ".csv", ".json", ".parquet")
 
 
-@app.command("export")
-def export_records(
-    *,
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportOptions:
+    """Which records are written, and where."""
+
     file: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[FILE]",
-            callback=check_ending("a list of records", *_ENDINGS),
-            help="Ends in .csv, .json or .parquet; or name it with -o.",
-        ),
-    ] = None,
-    campaign: Annotated[
-        str,
-        typer.Option("--campaign", help="Only this campaign's records, the last attempt of each."),
-    ] = "",
-    network: Annotated[str, typer.Option("--network", help="Only this network.")] = "",
-    backend: Annotated[str, typer.Option("--backend", help="Only this backend.")] = "",
-    store: StoreOption = None,
-    output: Annotated[
-        Path | None,
-        output_option("a list of records", *_ENDINGS),
-    ] = None,
-) -> None:
+        Path | None, typer.Argument(metavar="[FILE]", callback=check_ending(*_RECORDS))
+    ] = None
+    """Ends in .csv, .json or .parquet; or name it with -o."""
+    campaign: str = ""
+    """Only this campaign's records, the last attempt of each."""
+    network: str = ""
+    """Only this network."""
+    backend: str = ""
+    """Only this backend."""
+    store: StoreOption = None
+    output: Annotated[Path | None, output_option(*_RECORDS)] = None
+
+
+@command(app, "export")
+def export_records(*, options: ExportOptions) -> None:
     """Write records to a file that roofline import reads back with nothing lost."""
     from roofline.validate.measuring.backend import backends
     from roofline.validate.records.files import export
@@ -53,6 +52,7 @@ def export_records(
     from roofline.workloads import networks
     from roofline.writing import write_whole
 
+    file, output = options.file, options.output
     if (file is None) == (output is None):
         raise OptionError(
             "no file is named" if file is None else f"two files are named, {file} and {output}",
@@ -60,13 +60,17 @@ def export_records(
         )
     path = output or file or Path()
     wanted = {
-        "network": own_spelling(network, networks) or network,
-        "backend": own_spelling(backend, backends) or backend,
+        "network": own_spelling(options.network, networks) or options.network,
+        "backend": own_spelling(options.backend, backends) or options.backend,
     }
     wanted = {name: value for name, value in wanted.items() if value}
     written = itertools.count()
-    with open_for_reading(store) as kept:
-        found = _campaign_runs(campaign, kept, wanted) if campaign else kept.records(**wanted)
+    with open_for_reading(options.store) as kept:
+        found = (
+            _campaign_runs(options.campaign, kept, wanted)
+            if options.campaign
+            else kept.records(**wanted)
+        )
         # Records are read while their lines are written, and dropped again.
         counted = (run for run, _ in zip(found, written, strict=False))
         write_whole(path, export(counted, path))

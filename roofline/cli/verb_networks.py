@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -95,32 +96,29 @@ def show(*, key: KeyArgument, result: ResultOptions) -> None:
     )
 
 
-@app.command()
-def export(
-    key: KeyArgument,
-    output: Annotated[
-        Path,
-        output_option("the network", ".onnx"),
-    ],
-    weights: Annotated[
-        Fill,
-        typer.Option(help="none: declared only, enough to count; random: runs in any runtime."),
-    ] = Fill.NONE,
-    seed: Annotated[int, typer.Option(min=0, help="Of the random weights.")] = 0,
-    batch: Annotated[
-        int | None,
-        typer.Option("--batch", "-b", min=1, help="Items per inference; left open without it."),
-    ] = None,
-) -> None:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportOptions:
+    """Where a network is written, and how."""
+
+    output: Annotated[Path, output_option("the network", ".onnx")]
+    weights: Fill = Fill.NONE
+    """none: declared only, enough to count; random: runs in any runtime."""
+    seed: Annotated[int, typer.Option(min=0)] = 0
+    """Of the random weights."""
+    batch: Annotated[int | None, typer.Option("-b", min=1)] = None
+    """Items per inference; left open without it."""
+
+
+@command(app)
+def export(*, key: KeyArgument, options: ExportOptions) -> None:
     """Write one network as an ONNX file."""
     from roofline.workloads import build
 
-    model = build(
-        key, weights="random" if weights is Fill.RANDOM else None, seed=seed, batch=batch
-    )
+    weights = "random" if options.weights is Fill.RANDOM else None
+    model = build(key, weights=weights, seed=options.seed, batch=options.batch)
     content = model.SerializeToString()
-    write_whole(output, content)
-    say_written(f"{output} ({human(len(content), 'B')})")
+    write_whole(options.output, content)
+    say_written(f"{options.output} ({human(len(content), 'B')})")
 
 
 ModelsArgument = Annotated[
@@ -168,12 +166,11 @@ def check(
         )
 
 
-@app.command()
+@command(app)
 def new(
+    *,
     key: Annotated[str, typer.Argument(metavar="KEY", help="The network's name: my_network.")],
-    decoder: Annotated[
-        bool, typer.Option("--decoder", help="A language model, from its sizes.")
-    ] = False,
+    decoder: Annotated[bool, typer.Option(help="A language model, from its sizes.")] = False,
     output: Annotated[Path | None, output_option("the module", ".py")] = None,
 ) -> None:
     """Write a commented module to fill in for a network of one's own."""

@@ -177,8 +177,9 @@ def check(
         raise typer.Exit(1)
 
 
-@app.command()
+@command(app)
 def new(
+    *,
     key: Annotated[str, typer.Argument(metavar="KEY", help="The name of the machine: my-board.")],
     output: Annotated[Path | None, output_option("the machine", ".yaml", ".yml")] = None,
 ) -> None:
@@ -188,8 +189,9 @@ def new(
     emit_scaffold(scaffold(key), output)
 
 
-@app.command()
+@command(app)
 def schema(
+    *,
     output: Annotated[Path | None, output_option("the schema", ".json")] = None,
 ) -> None:
     """Write the JSON Schema of platform files, for editors and other tools."""
@@ -200,8 +202,9 @@ def schema(
     emit(json.dumps(json_schema(), indent=2, ensure_ascii=False), output)
 
 
-@app.command()
+@command(app)
 def docs(
+    *,
     page: Annotated[
         Path,
         typer.Argument(metavar="FILE", help="A page with the two marks, as docs/platforms.md."),

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     import onnx
     import pandas as pd
 
-    from roofline.graph.totals.census import Census
 
 T = TypeVar("T")
 
@@ -86,8 +85,6 @@ class Workload:
     """The precision asked for; None is the graph's own datatypes."""
     origin: Origin | None = field(default=None, compare=False, repr=False)
     """The graph the counts come from; None for published tables."""
-    census: Census | None = field(default=None, compare=False, repr=False)
-    """The same graph counted by the definitions of published reference counts; None for published tables."""
     untaken: tuple[Layer, ...] = field(default=(), compare=False, repr=False)
     """The calls of branches that are not taken: they do nothing, and their weights are stored all the same."""
     fusions: Mapping[str, int] = field(default_factory=dict[str, int], compare=False, repr=False)
@@ -320,11 +317,10 @@ class Workload:
             parameters=counted.stored.parameters,
             trainable_parameters=counted.stored.trainable_parameters,
             weight_bytes=counted.stored.bytes,
-            activation_bytes=counted.census.act_bytes_dyn,
-            peak_activation_bytes=counted.census.peak_live_bytes,
+            activation_bytes=counted.written.dynamic_bytes,
+            peak_activation_bytes=counted.written.peak_bytes,
             notes=counted.notes,
             origin=Origin(counted.model, binding, counted.path),
-            census=counted.census,
         )
 
     @classmethod

@@ -94,7 +94,6 @@ def recount(workload: Workload, change: Change) -> Workload:
         moved,
         weight_bytes=workload.weight_bytes + now.weights - before.weights,
         activation_bytes=workload.activation_bytes + now.written - before.written,
-        census=None,
         peak_activation_bytes=_scale(workload.peak_activation_bytes, before.peak, now.peak),
     )
 

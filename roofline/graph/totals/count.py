@@ -12,9 +12,9 @@ from roofline.conventions import Causal
 from roofline.errors import OptionError, printable
 from roofline.graph.fusion import fuse, report
 from roofline.graph.reading.read import read
-from roofline.graph.totals.census import Census, census
 from roofline.graph.totals.costs import CallCost, call_cost, call_costs, unmask
 from roofline.graph.totals.layers import call_layers, group_layers
+from roofline.graph.totals.liveness import Activations, activations
 from roofline.graph.walking.resolve import resolve
 from roofline.graph.walking.resolved import ResolvedGraph
 from roofline.graph.walking.weights import StoredTotals, reads_of, totals
@@ -43,7 +43,7 @@ class GraphCount:
     fusions: Mapping[str, int]
     """How many groups each fusion pattern took part in."""
     stored: StoredTotals
-    census: Census
+    written: Activations
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     notes: tuple[str, ...]
@@ -76,8 +76,7 @@ def count(
     graph = resolve(proto, name=name, binding=binding)
     executed, idle = reads_of(graph)
     exact = call_costs(graph)
-    whole = unmask(exact)
-    costs = whole if binding.causal is Causal.FULL else exact
+    costs = unmask(exact) if binding.causal is Causal.FULL else exact
     groups = fuse(graph) if fused else ()
     layers = call_layers(graph, costs, executed)
     return GraphCount(
@@ -92,7 +91,7 @@ def count(
         group_layers(graph, groups, costs, executed),
         report(groups),
         totals([*executed, *idle]),
-        census(graph, whole),
+        activations(graph),
         graph.inputs,
         graph.outputs,
         (

@@ -1,4 +1,4 @@
-"""A graph counted by the definitions that published reference counts use, not always a workload's.
+"""A model counted by the definitions that reference counts use, not always a workload's.
 
 Multiply-accumulates by family, stored tensors by where they lie, and the constant operands of multiply-accumulate calls
 by value name: one stored weight behind several Transposes is several operands.
@@ -6,12 +6,15 @@ by value name: one stored weight behind several Transposes is several operands.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
-from roofline.graph.totals.costs import CallCost
+from roofline.binding import Binding
+from roofline.graph.reading.read import read
+from roofline.graph.totals.costs import call_costs, unmask
 from roofline.graph.totals.liveness import activations
-from roofline.graph.walking.resolved import ResolvedGraph
+from roofline.graph.walking.resolve import resolve
 from roofline.node import Tensor
 
 FAMILIES = ("conv", "gemm", "matmul", "rnn", "einsum", "other")
@@ -51,8 +54,10 @@ class Census:
     """Calls that run, Constant nodes aside, each as often as it runs."""
 
 
-def census(graph: ResolvedGraph, costs: Sequence[CallCost]) -> Census:
-    """Count a resolved graph by the reference definitions; calls of unknown size count as nothing."""
+def census(path: Path, binding: Binding) -> Census:
+    """Count a model by the reference definitions; calls of unknown size count as nothing."""
+    graph = resolve(read(path), name=path.stem, binding=binding)
+    costs = unmask(call_costs(graph))
     macs: dict[str, int] = dict.fromkeys(FAMILIES, 0)
     operands: dict[str, Tensor] = {}
     executed = 0

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from roofline.model.deployment import are_forms
+from roofline.spec.names import without_mode
 from roofline.validate.evidence.evidence import combine, names
 from roofline.validate.evidence.fit import Fitting
 from roofline.validate.evidence.published import read_published
@@ -31,11 +32,11 @@ def pairs_of(classes: dict[str, str], runs: Counter[str]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for machine in sorted(classes):
-        base = machine.split(":", maxsplit=1)[0]
+        base = without_mode(machine)
         others = [
             each for each in classes if each != machine and classes[each] == classes[machine]
         ]
-        bases = {each: each.split(":", maxsplit=1)[0] for each in others}
+        bases = {each: without_mode(each) for each in others}
         modes = [each for each in others if bases[each] == base]
         forms = [each for each in others if are_forms(bases[each], base)]
         best = max(modes or forms, key=lambda each: runs[each], default=None)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from roofline.spec.names import without_mode
+
 if TYPE_CHECKING:
     from roofline.spec import Platform
 
@@ -58,7 +60,7 @@ def several_class(platform: Platform) -> str | None:
 
 def silicon_of(platform: Platform) -> str:
     """Return what is one machine to its runs, whichever mode it is in."""
-    return platform.key.partition(":")[0]
+    return without_mode(platform.key)
 
 
 def unpacking_peak(platform: Platform) -> float | None:

@@ -128,7 +128,7 @@ class Precision:
     """A narrower peak that runtimes may run on instead, rounding activations as they read them; empty for none."""
 
     @property
-    def widened(self) -> bool:
+    def is_widened(self) -> bool:
         """Whether weights alone are narrow: they become floats as they are read, of whatever unit the machine has."""
         return self.peak == "fp16" and self.weight_bits < self.activation_bits
 

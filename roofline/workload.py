@@ -199,7 +199,7 @@ class Workload:
         return any(layer.at_most for layer in self.layers)
 
     @cached_property
-    def routed(self) -> bool:
+    def is_routed(self) -> bool:
         """Whether weights are read by expectation (mixtures of experts): times from them are no strict bounds.
 
         One token reads as many experts as it chooses, whichever they are: that is no expectation.

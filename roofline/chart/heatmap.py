@@ -91,7 +91,7 @@ class Heatmap(Chart):
         return 10_000
 
     @property
-    def numbered(self) -> bool:
+    def has_numbers(self) -> bool:
         """Whether each cell has its number."""
         longest = max(len(self.machines), len(self.networks))
         return len(self.cells) <= _NUMBERED and longest <= _LARGE
@@ -103,11 +103,11 @@ class Heatmap(Chart):
         return max(5.0, across), max(3.0, labels[1] + 1.7 + height * len(self.machines))
 
     def _cell(self) -> tuple[float, float]:
-        return _SIDES[0] if self.numbered else _SIDES[1]
+        return _SIDES[0] if self.has_numbers else _SIDES[1]
 
     def _labels(self) -> tuple[float, float]:
         """Return the room in inches that names of machines take beside the cells, and upright names below."""
-        below = [] if self.numbered else self.networks
+        below = [] if self.has_numbers else self.networks
         beside, under = (max(map(len, names), default=0) for names in (self.machines, below))
         return 0.075 * beside, 0.075 * under
 
@@ -135,12 +135,12 @@ class Heatmap(Chart):
             norm=norm,
             cmap="viridis",
             edgecolors="white",
-            linewidth=1.0 if self.numbered else 0.3,
+            linewidth=1.0 if self.has_numbers else 0.3,
         )
         ax.set_facecolor("#EEEEEE")
         # A wide figure is shown smaller.
-        legible = max(7.5, 0.74 * self.size()[0]) if self.numbered else _SMALL
-        for (row, column), value in np.ndenumerate(grid if self.numbered else grid[:0]):
+        legible = max(7.5, 0.74 * self.size()[0]) if self.has_numbers else _SMALL
+        for (row, column), value in np.ndenumerate(grid if self.has_numbers else grid[:0]):
             if not np.isnan(value):
                 dark = float(norm(float(value))) < 0.6
                 text = ax.text(column + 0.5, row + 0.5, style.shorten(float(value)), ha="center", va="center",
@@ -149,13 +149,13 @@ class Heatmap(Chart):
                 text.set_in_layout(False)
         labelled = max(8, legible)
         across = max(text_width(name, labelled) for name in networks) + 4 <= 72 * self._column()
-        slanted = 40 if self.numbered else 90
+        slanted = 40 if self.has_numbers else 90
         ax.set_xticks(
             np.arange(len(networks)) + 0.5,
             networks,
             rotation=0 if across else slanted,
             ha="center" if across else "right",
-            va="top" if across or self.numbered else "center",
+            va="top" if across or self.has_numbers else "center",
             rotation_mode="anchor",
         )
         ax.set_yticks(np.arange(len(machines)) + 0.5, machines)

@@ -147,7 +147,7 @@ def duration(length_h: float) -> str:
 def _cells(point: RunRequest, record: Measurement) -> Record:
     row = cells(record)
     kept = {name: row[name] for name in ("batch", "threads", "fps", "median ms", "status")}
-    emulated = " (emulated)" if record.emulated else ""
+    emulated = " (emulated)" if record.is_emulated else ""
     return {
         "network": row["network"],
         "compression": point.compression.label,

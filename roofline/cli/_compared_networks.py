@@ -72,7 +72,7 @@ class ComparedNetworks:
         """Return what a CSV holds: predictions where there are some, else layers or totals."""
         if self.predictions is not None:
             return self.predictions
-        if self.layers or self.order.given:
+        if self.layers or self.order.is_given:
             return [_flatten(change) for change in self.changes()]
         return [line.record() for line in self.lines()]
 
@@ -118,10 +118,10 @@ class ComparedNetworks:
 
     def _largest(self, changes: Sequence[_differences.LayerChange]) -> str:
         by_change = sorted(changes, key=lambda change: change.macs, reverse=True)[:MOST_LAYERS]
-        largest = changes if self.order.given else by_change
+        largest = changes if self.order.is_given else by_change
         count = len(_differences.layer_changes(self.first, self.second, fused=self.fused))
         title = f"{plural(count, 'layer differs', 'layers differ')}"
-        if self.order.given:
+        if self.order.is_given:
             title += f", {len(largest)} shown" if len(largest) < count else ""
         elif len(largest) < count:
             title += f", {len(largest)} with the largest change of MACs shown; --layers lists all"

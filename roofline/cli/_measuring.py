@@ -178,7 +178,7 @@ def rate_name(run: Measurement) -> str:
 
 def datatype_cell(run: Measurement) -> str:
     """Return the datatype asked for, with the one that ran where that is another: ``int4 (ran in fp32)``."""
-    if not run.emulated:
+    if not run.is_emulated:
         return run.asked if run.job.phase else run.operands
     own = run.executed.emulated
     return f"{run.asked} (emulated)" if own else f"{run.asked} (ran in {run.operands})"

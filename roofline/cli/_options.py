@@ -169,7 +169,7 @@ class SizeOptions:
     """Value of an input that decides shapes or branches; repeatable."""
 
     @property
-    def given(self) -> bool:
+    def is_given(self) -> bool:
         """Whether anything is fixed."""
         return bool(self.dim or self.input_ or self.value)
 

@@ -229,7 +229,7 @@ class OrderOptions:
         return arrange(entries, rows, self.sort, self.top)
 
     @property
-    def given(self) -> bool:
+    def is_given(self) -> bool:
         """Whether another order, or not every row, is asked for."""
         return bool(self.sort or self.top)
 

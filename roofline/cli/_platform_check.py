@@ -101,11 +101,13 @@ def check_files(
         strict: Whether doubts are raised too.
         every: Whether the names are those of all that is shipped.
     """
+    from roofline.spec.names import without_mode
+
     found = FileChecks(names, strict, every)
     for named in names:
         file = Path(named)
         if every or not file.exists():
-            file = shipped.get(named.partition(":")[0], file)
+            file = shipped.get(without_mode(named), file)
         specification, problems = _examine(file)
         found.problems.extend(_row(named, problem) for problem in problems)
         if specification is not None:

@@ -39,7 +39,7 @@ def conventions(predictions: Sequence[Prediction]) -> dict[str, str]:
         "latency": "latency_ms is the time of the whole batch",
         "energy": "energy and fps/W are at the thermal design power",
     }
-    between = list(dict.fromkeys(entry.platform for entry in predictions if entry.draw.known))
+    between = list(dict.fromkeys(entry.platform for entry in predictions if entry.draw.is_known))
     if between:
         stated["energy"] += (
             f"; of {', '.join(between)}, whose power is known at rest and busy, "

@@ -185,7 +185,7 @@ class _Predictions:
                 else compress_network(phase, job.compression, "")
             )
             # Narrow weights of decoders are most of what is read: they are predicted as they are stored.
-            datatype = run.asked if job.phase and not run.emulated else run.operands
+            datatype = run.asked if job.phase and not run.is_emulated else run.operands
             found = predict(work, _machine(run.machine), datatype=datatype, batch=job.batch)
         except (RooflineError, ValueError):
             return {}

@@ -93,7 +93,7 @@ def advise(
     _check_options(compression, wishes, options.prediction_model, evidence)
     wish, machines, datatypes = wishes.wish(), choice.machines(), compression.datatypes
     request = decoding.request()
-    others, decoders = split_decoders(models, request, bound=inputs.given)
+    others, decoders = split_decoders(models, request, bound=inputs.is_given)
     workloads: list[Workload] = []
     if decoders:
         _check_decoder(decoders, others, compression, wishes)

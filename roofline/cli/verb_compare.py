@@ -89,7 +89,7 @@ def compare(
     names = _pair(labels([network.name for network in networks], [first, second]))
     rows = None
     if options.platform:
-        asked = _choose_subjects((first, second), networks, bound=inputs.given)
+        asked = _choose_subjects((first, second), networks, bound=inputs.is_given)
         rows = _compared.predict_pairs(
             asked, options.platform, options.datatype, inputs.batch, options.model
         )
@@ -176,8 +176,9 @@ def _is_machine(name: str) -> bool:
     from roofline import networks
     from roofline.spec.aliases import aliases
     from roofline.spec.folders import platform_files
+    from roofline.spec.names import without_mode
 
-    bare = name.partition(":")[0].casefold()
+    bare = without_mode(name).casefold()
     keys = {key.casefold() for key in platform_files()}
     if bare.endswith((".yaml", ".yml")) or bare in keys or name.strip().lower() in aliases():
         return True

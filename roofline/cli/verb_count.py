@@ -85,7 +85,7 @@ def count(
         counted, *found = load_together([model, *others], binding)
     else:
         found = load_together(others, binding)
-        _, (decoder,) = split_decoders([model], request, bound=inputs.given)
+        _, (decoder,) = split_decoders([model], request, bound=inputs.is_given)
         asked = replace(request, new_tokens=1, causal=options.causal)
         decoder.check(asked)
         phase_of = decoder.prompt if phase is Phase.PREFILL else decoder.step
@@ -97,7 +97,7 @@ def count(
     for entry in counted_whole if options.strict else ():
         _check(entry)
     times = _times(workload, options.platform)
-    listed = options.layers or order.given
+    listed = options.layers or order.is_given
     view = LayerView(options.fused or options.platform is not None, times, order.sort, order.top)
 
     def table() -> str:

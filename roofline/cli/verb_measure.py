@@ -72,7 +72,7 @@ def measure(
         # How many cores a board has is not known here.
         asked = replace(asked, target=rpc_key, options=options, threads=asked.threads or 1)
     check_backends(asked, names)
-    staged = parts.stage(models, bound=inputs.given)
+    staged = parts.stage(models, bound=inputs.is_given)
     done = run_models(
         asked, models, names, compression, binding, store, machine=rpc_key, per_layer=per_layer, fresh=fresh,
         stages=staged.stages,

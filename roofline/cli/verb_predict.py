@@ -122,7 +122,7 @@ def predict(
 
     machines = [find_platform(key) for key in options.platform]
     request = decoding.request(devices=devices, max_ttft_ms=max_ttft_ms, max_tpot_ms=max_tpot_ms)
-    others, decoders = split_decoders(models, request, bound=inputs.given)
+    others, decoders = split_decoders(models, request, bound=inputs.is_given)
     workloads = load_models(others, inputs.binding(bound_sizes=bound_sizes))
     choices = prediction.choices(machines, networks=bool(workloads))
     figures = figures_of(prediction.evidence, machines) if decoders else None

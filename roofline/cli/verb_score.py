@@ -104,7 +104,7 @@ def score(
     _check_columns(source)
     scored = _decoders if source.form.of_decoders else _runs
     document: Mapping[str, object] = scored(source, options)
-    if order.given:
+    if order.is_given:
         document = {
             name: _order_table(found, order) if name in TABLES else found
             for name, found in document.items()

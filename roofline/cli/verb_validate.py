@@ -98,7 +98,7 @@ def validate(
     binding = inputs.bound()
     asked = timing.request(binding, threads=machine_threads(machine))
     check_backends(asked, names)
-    staged = parts.stage(models, bound=inputs.given)
+    staged = parts.stage(models, bound=inputs.is_given)
     counted = staged.workloads(inputs.batch or 1) or load_models(models, binding)
     workloads = [compression.under(workload) for workload in counted]
     predicting.check_units(workloads, machine, emulate=emulate)

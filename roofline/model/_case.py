@@ -95,7 +95,7 @@ class Case:
     def routed_at(self, batches: ArrayLike) -> NDArray[np.bool_]:
         """Return at each batch whether the experts that tokens reach are an expectation."""
         more = np.asarray(batches, np.float64) > self.workload.batch
-        return more & bool(self.workload.mixtures) | self.workload.routed
+        return more & bool(self.workload.mixtures) | self.workload.is_routed
 
     @property
     def may_round(self) -> bool:

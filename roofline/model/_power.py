@@ -21,7 +21,7 @@ class Draw:
     """With its arithmetic busy."""
 
     @property
-    def known(self) -> bool:
+    def is_known(self) -> bool:
         """Whether both ends are known, so that what lies between is estimated and not bounded."""
         return self.idle is not None and self.full is not None and self.full >= self.idle
 

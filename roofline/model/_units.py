@@ -44,11 +44,11 @@ def choose_unit(
     stored = precision(asked)
     name, wanted = str(asked), stored.peak
     there = [unit for unit in _WIDENED if platform.has(unit)]
-    if stored.widened and there:
+    if stored.is_widened and there:
         unit = max(there, key=platform.peak)
         notes = (f"weights in {name} are widened for the {unit} unit of {platform.key}",)
         return unit, () if unit == wanted else notes
-    if stored.widened:
+    if stored.is_widened:
         raise DatatypeError(
             f"{platform.key} has no unit of floats that {name} could be widened for; it has "
             f"{', '.join(platform.datatypes)}",

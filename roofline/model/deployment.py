@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from roofline.errors import OptionError, check_known
 from roofline.model._expected_data import OFTEN, Parameters, Usage, shipped_parameters
 from roofline.model._network_facts import class_of
+from roofline.spec.names import without_mode
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
@@ -115,16 +116,11 @@ def find_kin(platform: Platform, known: Parameters) -> str | None:
     machines = known.machines
     if platform.key in machines:
         return platform.key
-    base, name = _base(platform.key), class_of(platform)
+    base, name = without_mode(platform.key), class_of(platform)
     alike = [key for key, runs in machines.items() if runs.machine_class == name]
-    modes = [key for key in alike if _base(key) == base]
-    forms = [key for key in alike if are_forms(_base(key), base)]
+    modes = [key for key in alike if without_mode(key) == base]
+    forms = [key for key in alike if are_forms(without_mode(key), base)]
     return max(modes or forms, key=lambda key: sum(machines[key].runs.values()), default=None)
-
-
-def _base(key: str) -> str:
-    """Return the key of a machine without its mode."""
-    return key.split(":", maxsplit=1)[0]
 
 
 def are_forms(one: str, other: str) -> bool:

@@ -40,6 +40,7 @@ from roofline.report.explored_rows import (
 from roofline.report.page import Page, asset, fill_page
 from roofline.serving import serve
 from roofline.spec.consistency import quantities
+from roofline.spec.names import without_mode
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
@@ -133,7 +134,7 @@ def explore(
 
 def _extent(platforms: Sequence[Platform], subjects: Sequence[Subject]) -> str:
     """Return how much is on the page; a machine may have several modes, each a platform of its own."""
-    kinds = len({machine.key.partition(":")[0] for machine in platforms})
+    kinds = len({without_mode(machine.key) for machine in platforms})
     modes = f" ({len(platforms)} with their modes)" * (len(platforms) > kinds)
     return f"{plural(kinds, 'machine')}{modes}, {plural(len(subjects), 'network')}"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from roofline.spec.folders import platform_files, platform_folders
+from roofline.spec.names import without_mode
 
 FILE = "aliases.csv"
 """The table in a folder of platform files: columns name, platform and units."""
@@ -51,6 +52,6 @@ def find_alias(name: str) -> Alias | None:
         Alias(platform='rtx-4090', units=1)
     """
     spelled = name.strip().lower()
-    if spelled.partition(":")[0] in platform_files():
+    if without_mode(spelled) in platform_files():
         return Alias(spelled)
     return aliases().get(spelled)

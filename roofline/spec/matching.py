@@ -8,6 +8,7 @@ from functools import cache
 
 from roofline.spec.aliases import find_alias
 from roofline.spec.finding import platform, platform_keys
+from roofline.spec.names import without_mode
 
 _NOISE = re.compile(
     r"nvidia|geforce|tesla|quadro|intel|amd|radeon|instinct|google|apple|processor|graphics|generation|gen|"
@@ -27,7 +28,7 @@ def find_match(name: str, capacity: float | None = None) -> str | None:
     """
     alias = find_alias(name)
     if alias is not None:
-        return alias.platform.partition(":")[0]
+        return without_mode(alias.platform)
     hard, soft = _words(name)
     ranked = sorted(
         (
@@ -62,7 +63,7 @@ def _shipped_names() -> tuple[tuple[str, frozenset[str], frozenset[str], float |
 def _entries() -> Iterator[tuple[str, frozenset[str], frozenset[str], float | None]]:
     seen: set[str] = set()
     for name in platform_keys():
-        key = name.partition(":")[0]
+        key = without_mode(name)
         if key not in seen:
             seen.add(key)
             machine = platform(name)

@@ -39,6 +39,16 @@ KEY_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 """What can be typed on a command line as a key or a mode: no colon, no space, no capital."""
 
 
+def without_mode(key: str) -> str:
+    """Return the key of a machine without its mode.
+
+    Example:
+        >>> without_mode("tx2:maxn")
+        'tx2'
+    """
+    return key.partition(":")[0]
+
+
 KEY_REPAIR = "Use lower-case letters, digits, dots and dashes: my-board"
 """How to mend a key."""
 

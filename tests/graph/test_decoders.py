@@ -200,7 +200,7 @@ def test_experts_are_read_by_those_that_tokens_reach(tokens: int) -> None:
     assert counted.parameters == experts * 2 * each
     reached = experts * (1 - (1 - picked / experts) ** tokens)
     assert counted.traffic_bytes("weights") == pytest.approx(reached * 2 * each * 2, abs=4)
-    assert counted.routed is (tokens > 1)
+    assert counted.is_routed is (tokens > 1)
     predicted = rl.predict(counted, rl.platform("h100-sxm"), datatype="fp32")
     assert predicted.upper_bound is (tokens == 1)
     assumed = ["uniform routing assumed" in note for note in predicted.notes]

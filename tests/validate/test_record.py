@@ -206,7 +206,7 @@ def test_a_record_says_what_was_asked_and_what_ran(datatype, executed, emulated)
     assert record.to_row()["datatype"] == datatype
     assert record.to_row()["executed"] == executed.label
     assert record.operands == (executed.datatype or "fp32")
-    assert record.emulated is emulated
+    assert record.is_emulated is emulated
     assert [flag.kind for flag in record.flags] == [FlagKind.OTHER_DATATYPE] * emulated
 
 

@@ -64,7 +64,7 @@ class Comparison:
         Untuned code, another datatype than that and failed runs do not.
         """
         run = self.measurement
-        return run.ok and run.job.tuning is not Tuning.UNTUNED and not run.emulated
+        return run.ok and run.job.tuning is not Tuning.UNTUNED and not run.is_emulated
 
     @property
     def flag(self) -> str:
@@ -74,7 +74,7 @@ class Comparison:
             return run.status.value
         if run.job.tuning is Tuning.UNTUNED:
             return "untuned"
-        if run.emulated:
+        if run.is_emulated:
             return FlagKind.OTHER_DATATYPE.value
         if self.doubtful:
             return "above the bound"
@@ -166,7 +166,7 @@ def compare(
     for run in measurements:
         job = run.job
         # Narrow weights that are widened to be multiplied are predicted as they are stored.
-        datatypes = {run.operands} if run.emulated else {run.operands, run.asked}
+        datatypes = {run.operands} if run.is_emulated else {run.operands, run.asked}
         for datatype in datatypes:
             key = (job.shown, job.compression.label, run.machine, job.batch, datatype)
             runs.setdefault(key, []).append(run)

@@ -154,7 +154,7 @@ def _configuration(
     return Configuration(
         network, technique, removed, compression, datatype, backend, algorithm, tuning, trials, budget_s,
         batch, threads, machine, seconds, min(resident, default=None), len(group), low, high,
-        group[-1].executed, group[-1].emulated, marks,
+        group[-1].executed, group[-1].is_emulated, marks,
     )  # fmt: skip
 
 

@@ -92,7 +92,7 @@ def _datatype(run: Measurement) -> str:
 
     Of decoders narrow weights are most of what is read, so they are taken as they are stored.
     """
-    return run.asked if run.job.phase and not run.emulated else run.operands
+    return run.asked if run.job.phase and not run.is_emulated else run.operands
 
 
 def predict_layers(

@@ -42,7 +42,7 @@ class Compression:
         return self == Compression()
 
     @property
-    def pruned(self) -> bool:
+    def is_pruned(self) -> bool:
         """Whether channels or weights were taken."""
         return self.label != _WHOLE
 

@@ -213,7 +213,7 @@ class Measurement:
         return self.job.compression.datatype or self.job.datatype or "fp32"
 
     @property
-    def emulated(self) -> bool:
+    def is_emulated(self) -> bool:
         """Whether another datatype was multiplied than the one that was asked for, or that one by way of another."""
         known = self.executed.datatype
         return self.executed.emulated or bool(
@@ -284,7 +284,7 @@ class Measurement:
         if self.job.tuning is Tuning.TUNED and self.untuned_kernels:
             share = len(self.untuned_kernels) / self.kernels if self.kernels else None
             found.append(Flag(FlagKind.KERNELS_UNTUNED, share))
-        if self.ok and self.emulated:
+        if self.ok and self.is_emulated:
             found.append(Flag(FlagKind.OTHER_DATATYPE))
         own = self.reported is None or bool(self.samples_s)
         if self.ok and own and self.check.passed is None:

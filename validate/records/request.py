@@ -168,7 +168,7 @@ class RunRequest:
         """The request in one line."""
         taken = self.compression
         parts = [Path(self.network).stem if not self.phase else self.shown]
-        parts += [taken.label] if taken.pruned else []
+        parts += [taken.label] if taken.is_pruned else []
         parts += [taken.datatype or self.datatype, self.backend]
         parts += [self.algorithm] if self.algorithm != "default" else []
         parts += [self.tuning] if self.tuning is not Tuning.NONE else []

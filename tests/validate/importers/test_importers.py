@@ -371,7 +371,11 @@ def test_vllm_bench_gives_medians_of_both_times(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert decode.job.options["new_tokens"] == 128
     # The file has the datatype of no product; what was asked for is not what ran.
-    assert (decode.executed.datatype, prefill.executed.label, decode.emulated) == ("", "", False)
+    assert (decode.executed.datatype, prefill.executed.label, decode.is_emulated) == (
+        "",
+        "",
+        False,
+    )
     assert decode.job.network == "llama31_8b"
     _, found = read_runs(written(tmp_path, "other.json", {**result, "model_id": "mine"}), facts)
     assert {run.job.network for run in found.measurements} == {"mine"}

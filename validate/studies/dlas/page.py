@@ -232,7 +232,7 @@ def _troubles(shown: PageRuns) -> str:
 
 def _title(run: Measurement) -> str:
     job = run.job
-    words = (job.network, job.compression.label if job.compression.pruned else "",
+    words = (job.network, job.compression.label if job.compression.is_pruned else "",
              job.datatype if job.datatype != "fp32" else "", job.backend, job.algorithm, job.tuning,
              plural(job.threads, "thread"))  # fmt: skip
     return " ".join(word for word in words if word not in {"", "default", "none"})

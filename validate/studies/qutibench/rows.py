@@ -127,7 +127,7 @@ def portal_rows(path: Path) -> tuple[ChartRow, ...]:
         reported, job = run.reported, run.job
         if reported is None or reported.throughput_fps is None:
             continue
-        pruned = job.compression.pruned
+        pruned = job.compression.is_pruned
         pruning = share(job.compression.keep_channels) if pruned else "dense"
         same = known.get((run.machine, job.network, pruning, job.datatype), {})
         rows.append(

@@ -42,6 +42,10 @@ def test_the_names_of_drivers(name: str, gib: int | None, key: str | None) -> No
     assert find_match(name, None if gib is None else gib * GIB) == key
 
 
+def test_a_size_that_no_variant_has_leaves_it_to_the_words() -> None:
+    assert find_match("Jetson AGX Orin 64GB", 16e9) == "agx-orin"
+
+
 def test_the_tools_of_vendors_are_asked(tmp_path: Path) -> None:
     model = tmp_path / "model"
     model.write_bytes(b"NVIDIA Jetson AGX Orin Developer Kit\0")

@@ -10,8 +10,10 @@ import onnx.parser
 import pytest
 
 from roofline.compress import Pruning, Request, compress
+from roofline.compress.bodies import value_types
 from roofline.compress.channels import prune
 from roofline.errors import CompressionError
+from roofline.graph import resolve
 from roofline.workload import Workload
 
 ort = pytest.importorskip("onnxruntime")
@@ -175,3 +177,17 @@ g (seq(float[1,6]) x) => (seq(float[1,3]) y) <float[3,6] w> {
     )
     with pytest.raises(CompressionError, match="SequenceMap"):
         prune(with_weights(onnx.parser.parse_model(text)), 0.5)
+
+
+def test_what_branches_give_is_of_the_type_that_the_call_gives() -> None:
+    text = (
+        HEAD
+        + """
+g (bool c, float[2,3] x) => (float[2,3] y) {
+  y = If(c) <then_branch = t () => (float[2,3] first) { first = Relu(x) },
+             else_branch = e () => (float[2,3] second) { second = Abs(x) }>
+}"""
+    )
+    built = onnx.parser.parse_model(text)
+    types = value_types(resolve(built, name="branches"), built)
+    assert [types[name].shape for name in ("first", "second", "y")] == [(2, 3)] * 3

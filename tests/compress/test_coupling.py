@@ -776,3 +776,21 @@ def test_more_channels_than_can_be_labelled_are_refused() -> None:
     ]  # fmt: skip
     with pytest.raises(CompressionError, match="too many to prune"):
         prune(graph([N("Relu", ["x"], ["y"])], stored, 1, 3), 0.5)
+
+
+def test_a_scan_whose_axes_are_fewer_than_its_rows_is_not_followed() -> None:
+    value = helper.make_tensor_value_info
+    names = [("s", "s2"), ("r", "q"), ("r", "p")]
+    body = helper.make_graph(
+        [N("Identity", ["s"], ["s2"]), N("Relu", ["r"], ["q"]), N("Abs", ["r"], ["p"])], "body",
+        [value(name, 1, None) for name in ("s", "r")], [value(name, 1, None) for _, name in names],
+    )  # fmt: skip
+    scan = N(
+        "Scan", ["h", "i"], ["f", "z", "t"], "scan", body=body, num_scan_inputs=1, scan_output_axes=[0]
+    )  # fmt: skip
+    stored = [weight("a_w", 8, 3, 1, 1), weight("b_w", 6, 3, 1, 1), weight("c_w", 4, 8, 1, 1)]
+    built = graph(
+        [conv("a", "x", "h"), conv("b", "x", "i"), scan, conv("c", "f", "y")], stored, 1, 3, 4, 4
+    )
+    with pytest.raises(CompressionError, match="scan, which has bodies that do not fit it"):
+        prune(built, 0.5)

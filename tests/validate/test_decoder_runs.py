@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from roofline.decoding.request import Phase
@@ -27,6 +28,16 @@ TINY = DecoderNetwork(
         tied=True,
     ),
 )  # fmt: skip
+
+
+def test_tokens_of_a_vocabulary_that_nothing_states_are_of_two_kinds() -> None:
+    model = TINY.build()
+    # Without a table that is looked up nothing says how many tokens there are.
+    table = next(node for node in model.graph.node if node.op_type == "Gather")
+    table.op_type, table.input[:] = "Cast", [table.input[1]]
+    table.attribute.append(onnx.helper.make_attribute("to", onnx.TensorProto.FLOAT))
+    _, arrays = stage_inputs(model, Stage(Phase.PREFILL, 20), 3, seed=0)
+    assert set(arrays["input_ids"].ravel().tolist()) == {0, 1}
 
 
 def test_a_step_has_a_full_cache_with_room_for_one_position() -> None:
@@ -144,8 +155,6 @@ def test_what_cannot_be_run_in_phases_is_refused(arguments: list[str], said: str
 def test_attention_written_out_computes_the_same(phase: Phase, window: int) -> None:
     runtime = pytest.importorskip("onnxruntime")
     from dataclasses import replace
-
-    import onnx
 
     from roofline.validate.measuring.runnable_model import _fix_inputs
     from roofline.validate.onnx_rewrite.expand import expand

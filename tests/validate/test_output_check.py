@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -188,3 +190,10 @@ def test_halves_that_a_runtime_widens_are_right(network: str, tmp_path) -> None:
     assert run.executed.datatype == "fp32"
     assert run.check.tolerance == TOLERANCES["fp16"]
     assert run.check.max_rel_error > 1e-3
+
+
+def test_a_file_of_more_than_a_gibibyte_is_not_watched(tmp_path: Path) -> None:
+    large = tmp_path / "large.onnx"
+    with large.open("wb") as file:
+        file.truncate(2**30 + 1)
+    assert with_magnitudes(large) is None

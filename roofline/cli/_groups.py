@@ -73,8 +73,8 @@ def _options(group: type) -> Iterator[Parameter]:
 
 def _parameter(name: str, default: Any, hint: Any, text: str | None = None) -> Parameter:
     """Return an option or argument under the flag that its name makes, unless it has one, with its help."""
-    stated = next(iter(getattr(hint, "__metadata__", ())), None)
-    info = copy(stated) if isinstance(stated, (ArgumentInfo, OptionInfo)) else typer.Option()
+    stated: Any = next(iter(getattr(hint, "__metadata__", ())), None)
+    info: Any = copy(stated) if isinstance(stated, (ArgumentInfo, OptionInfo)) else typer.Option()
     if isinstance(info, OptionInfo):
         # Without a default, which an annotation has none of, the first flag stands in its place.
         flags = [flag for flag in (info.default, *(info.param_decls or ())) if flag is not ...]

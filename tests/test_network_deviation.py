@@ -9,17 +9,20 @@ import pytest
 from onnx import TensorProto, helper
 
 from roofline import Workload
+from roofline.model.calibrated import describe_thin_ground
 from roofline.model.executed_steps import steps_of
 from roofline.model.machine_profile import Profile, Sample
 from roofline.model.network_time import calibrated_time, network_deviation, times_at
 
-COMMON, STREAMING, THREADS, KEPT = 0.09, 0.18, 0.1, 0.4
+COMMON, STREAMING, THREADS, KEPT, FAR = 0.09, 0.18, 0.1, 0.4, 0.2
 
 
-def profile(*, threads: int = 1, spread: float = 1.0, kind: str = "elementwise.Relu") -> Profile:
+def profile(
+    *, threads: int = 1, spread: float = 1.0, kind: str = "elementwise.Relu", size: float = 1e6
+) -> Profile:
     return Profile(
         backend="onnxruntime", version="0", threads=threads, peaks={"fp32": 1e11}, bandwidth=1e10, run_s=1e-9,
-        layer_s=1e-9, lanes=16, samples={kind: (Sample((1e6,), 0.5),)}, spread=spread,
+        layer_s=1e-9, lanes=16, samples={kind: (Sample((size,), 0.5),)}, spread=spread,
     )  # fmt: skip
 
 
@@ -76,6 +79,38 @@ def test_a_borrowed_layer_keeps_all_of_its_deviation():
     assert borrowed.deviation > own.deviation
 
 
+@pytest.mark.parametrize(
+    ("octaves", "kept"),
+    [(-3, 1.0), (-2, 0.7), (-1, KEPT), (0, KEPT), (1, KEPT), (2, 0.7), (5, 1.0)],
+)
+def test_a_layer_far_outside_of_what_was_measured_keeps_all_of_its_deviation(octaves, kept):
+    """One octave outside changes nothing, three keep all: half way between there is half of it more."""
+    time = calibrated_time(relu(round(2.0**octaves * 2**20)), profile(size=2.0**20))
+    assert time is not None
+    estimate = time.layers[0].estimate
+    assert estimate.beyond == pytest.approx(abs(octaves))
+    share = estimate.seconds / time.seconds
+    layer = estimate.deviation * share
+    expected = math.hypot(COMMON, STREAMING * share, kept * layer)
+    assert time.deviation == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("octaves", [2.0, 3.0, 7.0])
+def test_each_octave_beyond_the_end_of_a_trend_adds_to_the_deviation(octaves):
+    fit = profile(size=2.0**20)._fit("elementwise.Relu")
+
+    def deviation_at(size: float) -> float:
+        return float(fit.at(np.array([[size]]))[1][0])
+
+    end = deviation_at(2.0**22)
+    assert deviation_at(2.0 ** (20 + octaves)) == pytest.approx(
+        math.hypot(end, FAR * (octaves - 2))
+    )
+    assert deviation_at(2.0 ** (20 - octaves)) == pytest.approx(
+        math.hypot(deviation_at(2.0**18), FAR * (octaves - 2))
+    )
+
+
 @pytest.mark.parametrize("kind", ["elementwise.Relu", "elementwise.Relu.other"])
 def test_the_law_at_many_batches_has_the_deviation_of_one(kind):
     workload, known = relu(1_000_000), profile(kind=kind, threads=2)
@@ -86,3 +121,20 @@ def test_the_law_at_many_batches_has_the_deviation_of_one(kind):
         time = calibrated_time(workload, known, batches)
         assert time is not None
         assert found.deviation[place] == pytest.approx(time.deviation, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "said"),
+    [
+        ("elementwise.Relu", 2.0**20, ()),
+        ("elementwise.Relu", 2.0**17, ("layers beyond the shapes that were measured of their kind",)),
+        ("elementwise.Relu.other", 2.0**20, ("kinds that no probe measured",)),
+    ],
+)  # fmt: skip
+def test_what_makes_an_interval_wider_is_named_with_its_share(kind, size, said):
+    time = calibrated_time(relu(2**20), profile(kind=kind, size=size))
+    assert time is not None
+    share = time.layers[0].estimate.seconds / time.seconds
+    assert describe_thin_ground(time) == tuple(
+        f"the interval is wider for {what}: elementwise.Relu {share:.0%}" for what in said
+    )

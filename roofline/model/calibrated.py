@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast
@@ -31,6 +32,12 @@ from roofline.number_format import plural
 from roofline.spec import Platform
 from roofline.spec.profiles import Profile as Entry
 
+_NAMED = 3
+"""Kinds that are named among the notes."""
+_MENTIONED = 0.02
+"""Share of the time from which it is said what it rests on."""
+_OUTSIDE = 2.0
+"""Octaves outside of what was measured from which a layer is named."""
 _DISTRIBUTIONS = {"tvm": "apache-tvm"}
 """Names that backends are installed under, where they differ from the backend's own."""
 
@@ -137,9 +144,38 @@ def _run(case: Case) -> Prediction | None:
             *case.notes,
             *remarks,
             f"{unlike:.0%} of the time is borrowed from other kinds of operations",
+            *describe_thin_ground(time),
             *_describe_subnormals(time),
         ),
     )
+
+
+def describe_thin_ground(time: CalibratedTime) -> tuple[str, ...]:
+    """Return which kinds rest on samples of others, or lie far outside of their own, by the time that they take."""
+    borrowed: dict[str, float] = defaultdict(float)
+    outside: dict[str, float] = defaultdict(float)
+    for layer in time.layers:
+        estimate = layer.estimate
+        if estimate.basis in (Basis.BORROWED, Basis.ESTIMATED):
+            borrowed[layer.kind] += estimate.seconds / time.seconds
+        elif estimate.beyond > _OUTSIDE:
+            outside[layer.kind] += estimate.seconds / time.seconds
+    return tuple(
+        f"the interval is wider for {what}: {_name_largest(shares)}"
+        for what, shares in (
+            ("kinds that no probe measured", borrowed),
+            ("layers beyond the shapes that were measured of their kind", outside),
+        )
+        if sum(shares.values()) >= _MENTIONED
+    )
+
+
+def _name_largest(shares: Mapping[str, float]) -> str:
+    """Return the kinds that take most, with their shares of the time."""
+    most = sorted(shares, key=lambda kind: -shares[kind])[:_NAMED]
+    rest = len(shares) - len(most)
+    named = ", ".join(f"{kind} {shares[kind]:.0%}" for kind in most)
+    return named + (f" and {rest} more" if rest else "")
 
 
 def _describe_subnormals(time: CalibratedTime) -> tuple[str, ...]:

@@ -26,8 +26,13 @@ _LEVEL, _SLOPE, _BEND, _REACH, _NOISE = 1.0, 0.1, 0.8, 4.0, 0.08
 """Prior deviations of the logarithm of a utilisation: its level, its slope an octave, its bends, over how many octaves
 bends are alike, and the noise of a measurement. Of a coarse grid, those under which microbenchmarks of one machine,
 each left out in turn, were likeliest; no network was looked at."""
-_BORROWED: Final[Mapping[str, float]] = {"kind": 0.0, "parent": 0.25, "class": 0.5, "any": 1.0}
-"""Deviation added for every step away from the kind itself, in the logarithm."""
+_BORROWED: Final[Mapping[str, float]] = {"kind": 0.0, "parent": 1.0, "class": 1.1, "any": 1.5}
+"""Deviation of the logarithm that a kind without samples adds, by the step to where samples were borrowed. Each kind of
+104 was left out of the probes of one machine in turn: two of three then lay within a factor of 3 of what the nearest
+kinds said of them, and no nearer where these were of the same parent than of the same class."""
+_BEYOND, _FAR = 2.0, 0.2
+"""Octaves beyond all measured shapes to which a trend goes on, and the deviation that each octave more adds: what outer
+ranges of shapes, left out of the probes, lay further off than the deviation of the trend says."""
 _FEW = 2
 """Samples of a kind up to which they say nothing of one another."""
 _UNKNOWN = 0.3
@@ -60,6 +65,8 @@ class Estimate:
     memory_bound: bool
     fixed_s: float = 0.0
     """Seconds of them that do not depend on its size."""
+    beyond: float = 0.0
+    """Octaves that its shape lies outside of those that were measured of its kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,7 @@ class Estimates:
     basis: Basis
     memory_bound: NDArray[np.bool_]
     fixed_s: float
+    beyond: Floats
 
 
 @dataclass(frozen=True)
@@ -152,7 +160,8 @@ class Profile:
 
     def _compute_s(self, work: Work, factors: Floats) -> Floats:
         peak = self.peaks.get(work.datatype) or self.peaks.get("fp32") or max(self.peaks.values())
-        return work.padded_ops(self.lanes) * factors / peak
+        # A compiler pads an image before it convolves it.
+        return work.padded_ops(self.lanes, skips=not self.fusion) * factors / peak
 
     def _values_s(self, work: Work, factors: Floats) -> Floats:
         moved = np.rint(work.bytes * factors) + np.rint(work.patch_bytes * factors) / 4
@@ -217,7 +226,7 @@ class Profile:
         found = self.estimates(work, np.ones(1), np.asarray([working_set], np.float64))
         return Estimate(
             float(found.seconds[0]), float(found.bound_s[0]), float(found.deviation[0]), found.basis,
-            memory_bound=bool(found.memory_bound[0]), fixed_s=found.fixed_s,
+            memory_bound=bool(found.memory_bound[0]), fixed_s=found.fixed_s, beyond=float(found.beyond[0]),
         )  # fmt: skip
 
     def estimates(self, work: Work, factors: Floats, working_sets: Floats) -> Estimates:
@@ -234,19 +243,22 @@ class Profile:
         if name is None:
             seconds = fixed + bound / _UNKNOWN
             spread = np.full(len(factors), _BORROWED["any"])
-            return Estimates(seconds, bound, spread, Basis.ESTIMATED, memory_bound, fixed)
+            none = np.zeros(len(factors))
+            return Estimates(seconds, bound, spread, Basis.ESTIMATED, memory_bound, fixed, none)
         places = [np.full(len(factors), size) for size in work.at]
         axis = work.batch_axis
         if axis < len(places):
             places[axis] = places[axis] * factors
-        share, deviation = self._fit(name).at(np.stack(places, axis=1))
+        at = np.stack(places, axis=1)
+        fit = self._fit(name)
+        share, deviation = fit.at(at)
         floor = self._floors(work, factors, working_sets)
         away = self._among_s(work, factors) if passes_over(work.kind) else 0.0
         seconds = fixed + floor / share + away + self._cold_s(work, working_sets)
         own = floor / share / seconds
         basis = Basis.INTERPOLATED if step == "kind" else Basis.BORROWED
         spread = np.hypot(deviation, _BORROWED[step]) * own
-        return Estimates(seconds, bound, spread, basis, memory_bound, fixed)
+        return Estimates(seconds, bound, spread, basis, memory_bound, fixed, fit.beyond(at))
 
     def cold_s(self, work: Work, working_set: int) -> float:
         """Return the seconds that weights take beyond those out of the nearest cache, where its floor holds none."""
@@ -326,15 +338,26 @@ class _Fit:
         where = np.log2(places)
         if where.shape[1] != self._places.shape[1]:
             return np.full(len(where), math.exp(self._level)), np.full(len(where), 0.5)
-        # Beyond what was measured the trend goes on for two octaves, not for ever.
-        where = np.clip(where, self._places.min(axis=0) - 2.0, self._places.max(axis=0) + 2.0)
+        # Beyond what was measured the trend goes on for a while, not for ever.
+        far = np.maximum(self.beyond(places) - _BEYOND, 0.0)
+        where = np.clip(
+            where, self._places.min(axis=0) - _BEYOND, self._places.max(axis=0) + _BEYOND
+        )
         near = self._covariance(where, self._places)
         value = self._level + near @ self._weights
         own = _LEVEL**2 + _SLOPE**2 * ((where - self._middle) ** 2).sum(axis=1) + _BEND**2
         variance = (
             own + _NOISE**2 - np.einsum("ij,jk,ik->i", near, self._inverse, near, optimize=True)
         )
-        return np.exp(value), np.sqrt(np.maximum(variance, _NOISE**2))
+        return np.exp(value), np.sqrt(np.maximum(variance, _NOISE**2) + (_FAR * far) ** 2)
+
+    def beyond(self, places: Floats) -> Floats:
+        """Return how many octaves each shape lies outside of the range of those that were measured."""
+        where = np.log2(places)
+        if where.shape[1] != self._places.shape[1]:
+            return np.zeros(len(where))
+        low, high = self._places.min(axis=0), self._places.max(axis=0)
+        return np.linalg.norm(np.maximum(low - where, 0.0) + np.maximum(where - high, 0.0), axis=1)
 
     def _covariance(self, left: Floats, right: Floats) -> Floats:
         a, b = left - self._middle, right - self._middle

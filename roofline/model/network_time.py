@@ -24,6 +24,8 @@ _COMMON = 0.09
 alone."""
 _OWN = 0.4
 """Share of the deviation of layers that stays where many of measured kinds stand together."""
+_ALL_BEYOND = 3.0
+"""Octaves outside of what was measured from which all of it stays; up to one octave no more does than inside."""
 _STREAMING = 0.18
 """Deviation of the time of layers that pass over values, where all of a network is such: what they take depends on what
 runs before them, more than products do."""
@@ -190,7 +192,7 @@ def _group_times(
         if step.work is None:
             own = profile.views_s(switch) * step.repeats
             kind, deviation, fixed, held = "view", _VIEW_DEVIATION, own, none > 0
-            kept = _OWN
+            kept = np.asarray(_OWN)
         else:
             kind = step.work.times(float(batches[0])).kind
             work = replace(step.work, kind=kind)
@@ -198,7 +200,7 @@ def _group_times(
             more, factor = switch * work.repeats, _correction(work, profile)
             own, fixed = factor * (found.seconds + more), factor * (found.fixed_s + more)
             deviation, held = found.deviation, found.memory_bound
-            kept = _share_kept(kind, found.basis)
+            kept = _shares_kept(kind, found.basis, found.beyond)
             ops = ops + work.ops * batches
             moved = moved + np.rint(work.bytes * batches) + work.weight_bytes
         if passes_over(kind):
@@ -234,9 +236,21 @@ def network_deviation(layers: Floats, passing: Floats, profile: Profile) -> Floa
     return np.asarray(found * profile.spread, np.float64)
 
 
-def _share_kept(kind: str, basis: Basis) -> float:
-    """Return which share of a layer's deviation stays among others: all where it is borrowed or depends on values."""
-    return 1.0 if kind == SUBNORMAL or basis in (Basis.BORROWED, Basis.ESTIMATED) else _OWN
+def _shares_kept(kind: str, basis: Basis, beyond: Floats) -> Floats:
+    """Return which share of a layer's deviation stays among others.
+
+    It is all of it where a layer is borrowed, depends on values, or lies far outside of what was measured of its kind:
+    errors of such layers are not independent of one another.
+
+    Args:
+        kind: Of the layer.
+        basis: Where its figure comes from.
+        beyond: Octaves outside of what was measured.
+    """
+    if kind == SUBNORMAL or basis in (Basis.BORROWED, Basis.ESTIMATED):
+        return np.ones(beyond.shape)
+    near = np.clip((_ALL_BEYOND - beyond) / (_ALL_BEYOND - 1.0), 0.0, 1.0)
+    return 1.0 - (1.0 - _OWN) * near
 
 
 def _correction(work: Work, profile: Profile) -> float:
@@ -270,7 +284,9 @@ def _deviation(layers: Sequence[LayerTime], profile: Profile) -> float:
     passing = 0.0
     for layer in layers:
         estimate = layer.estimate
-        error = estimate.seconds * estimate.deviation * _share_kept(layer.kind, estimate.basis)
+        beyond = np.asarray(estimate.beyond)
+        kept = float(_shares_kept(layer.kind, estimate.basis, beyond))
+        error = estimate.seconds * estimate.deviation * kept
         alike[layer.kind] += error
         apart[layer.kind] += error**2
         if passes_over(layer.kind):

@@ -48,9 +48,14 @@ class Work:
     held_bytes: int = 0
     """Those of one step of one direction: they compete for the caches with one another alone."""
 
-    def padded_ops(self, lanes: int) -> float:
-        """Return the operations that packed kernels execute: channels filled up to whole vectors of ``lanes``."""
-        full = self.inside
+    def padded_ops(self, lanes: int, *, skips: bool = True) -> float:
+        """Return the operations that packed kernels execute.
+
+        Args:
+            lanes: Channels of a vector; they are filled up to whole ones.
+            skips: Whether rows of filters that lie off the image are skipped.
+        """
+        full = self.inside if skips else 1.0
         for count in self.channels:
             full *= math.ceil(count / lanes) * lanes / count
         return self.ops * full

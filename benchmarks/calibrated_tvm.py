@@ -46,6 +46,7 @@ from roofline.validate.calibration.probes import probes_of
 from roofline.validate.calibration.steadiness import Step
 from roofline.validate.measuring.backend import Artifact, Request, backends
 from roofline.validate.measuring.runnable_model import Runnable, load_arrays, make_runnable
+from roofline.validate.tvm.setup import load_tvm
 
 BACKEND = "tvm"
 SHIPPED = "shipped"
@@ -86,6 +87,8 @@ def build(
 ) -> None:  # fmt: skip
     """Build networks one by one, each in a process of its own that ends after so many seconds of the CPU."""
     tried = {line["built"] for line in kept.lines() if "built" in line}
+    # Once, and not in each process.
+    load_tvm()
     for network in every:
         if time.monotonic() > end or network.name in tried:
             continue

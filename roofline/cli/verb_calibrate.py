@@ -51,7 +51,7 @@ def calibrate(
     """Measure this machine: its peaks and bandwidths, and what a runtime reaches of them (about three minutes).
 
     The file holds a profile, from which `predict --model calibrated` estimates what any network takes here. A
-    calibration that is interrupted goes on where it was.
+    calibration that is interrupted goes on where it was. With tvm it compiles for a quarter of an hour or more first.
     """
     from roofline.cli._progress import progress
     from roofline.validate.calibration.calibrate import calibrate as run

@@ -36,7 +36,7 @@ STEADY = 0.06
 """Deviation of a probe's time, in the logarithm, from which it is timed again."""
 _TOGETHER = {"onnxruntime": 24, "torch": 24, "tvm": 24}
 """Probes that are loaded at a time; fewer of backends that are not known to load them at once."""
-_BUILT_TOGETHER, _BUILDING_S = 8, 1200.0
+_BUILT_TOGETHER, _BUILDING_S = 32, 2400.0
 """Probes that one process compiles, and the seconds after which it is ended."""
 _UNTIL_S = {"onnxruntime": 140.0}
 """Seconds after which nothing is timed again."""

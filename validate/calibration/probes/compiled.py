@@ -1,8 +1,8 @@
 """The microbenchmarks of a backend that compiles a network: fewer, short, and apart where chains would be one kernel.
 
 Each is compiled twice, for seconds. A chain of operators on elements is one kernel of a compiler, so that its copies
-stand side by side here, each with an image and a result of its own; and what is done on blocks of channels is done
-behind a convolution.
+stand side by side here, and what uses each of them up is merged with nothing; and what is done on blocks of channels is
+done behind a convolution.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from roofline.validate.calibration.probes.graph import (
     constant,
     convolution,
     in_turn,
+    pick,
     pool,
     unary,
 )
@@ -91,20 +92,37 @@ def compiled_probes() -> list[Probe]:
 
 
 def apart(shape: Sequence[int], step: Step) -> Callable[[int], bytes]:
-    """Return a builder whose copies share nothing: each has an input of its own, and a result of the graph."""
+    """Return a builder whose copies all read one input, and have a result of the graph each."""
 
     def build(count: int) -> bytes:
         graph = Graph()
+        value = graph.input(*shape)
         for _ in range(count):
-            graph.output(step(graph, graph.input(*shape)))
+            graph.output(step(graph, value))
         return graph.model()
 
     return build
 
 
-def _add_input(shape: Sequence[int]) -> Step:
-    """Return a step that adds one more input of a shape."""
-    return lambda graph, value: graph.call("Add", value, graph.input(*shape))
+def over_image(shape: Sequence[int], step: Step) -> Callable[[int], bytes]:
+    """Return a builder whose copies all read one image, and are used up at once by what is merged with nothing.
+
+    As in a network, an image was just written when it is read, and the next copy writes where the last one did.
+    """
+    return apart(shape, in_turn(step, pick(max(shape[2:]))))
+
+
+def _added(shape: Sequence[int]) -> Callable[[int], bytes]:
+    """Return a builder of sums of two images."""
+
+    def build(count: int) -> bytes:
+        graph = Graph()
+        first, second = graph.input(*shape), graph.input(*shape)
+        for _ in range(count):
+            graph.output(pick(shape[2])(graph, graph.call("Add", first, second)))
+        return graph.model()
+
+    return build
 
 
 def _beside_convolutions() -> Iterator[Probe]:
@@ -116,9 +134,9 @@ def _beside_convolutions() -> Iterator[Probe]:
     for name, step in _BETWEEN.items():
         both = chain(_IMAGE, in_turn(convolve, step), pool)
         yield Probe(f"between convolutions: {name}", both, _COPIES, "Conv", "between", {"op": name})  # fmt: skip
-        alone = apart(_IMAGE, step)
+        alone = over_image(_IMAGE, step)
         yield Probe(f"alone: {name}", alone, _COPIES, "Conv", "alone", {"op": name})
-    added = apart(_IMAGE, _add_input(_IMAGE))
+    added = _added(_IMAGE)
     yield Probe("alone: Add.same", added, _COPIES, "Conv", "alone", {"op": "Add.same"})
 
 
@@ -130,8 +148,10 @@ def _passes() -> Iterator[Probe]:
             ("Erf", unary("Erf")), ("Mul channel", binary("Mul", constant(1, shape[1], 1, 1))),
             ("Add row", binary("Add", constant(shape[-1]))), ("Mul scalar", binary("Mul", constant())),
         ):  # fmt: skip
-            yield Probe(f"{name} of {size}", apart(shape, step), copies, name.partition(" ")[0])
-        added = apart(shape, _add_input(shape))
+            yield Probe(
+                f"{name} of {size}", over_image(shape, step), copies, name.partition(" ")[0]
+            )
+        added = _added(shape)
         yield Probe(f"Add same of {size}", added, copies, "Add")
 
 
@@ -148,10 +168,10 @@ def _over_images() -> Iterator[Probe]:
 
 def _over_rows() -> Iterator[Probe]:
     for rows, width in ((64, 64), (1536, 128), (100, 1000)):
-        build = apart((rows, width), unary("Softmax", axis=-1))
+        build = chain((rows, width), unary("Softmax", axis=-1))
         yield Probe(f"Softmax {rows}x{width}", build, 3, "Softmax")
     for rows, width in ((128, 64), (197, 768), (400, 120)):
-        build = apart((1, rows, width), _layer_normalization(width))
+        build = chain((1, rows, width), _layer_normalization(width))
         yield Probe(f"LayerNormalization {rows}x{width}", build, 3, "LayerNormalization")
     for shape, axes in (((1, 64, 56, 56), [2, 3]), ((197, 768), [1]), ((64, 8, 256), [1])):
         build = apart(shape, unary("ReduceMean", axes=axes))
@@ -176,7 +196,7 @@ def _moves() -> Iterator[Probe]:
     }
     for channels, size in ((64, 28), (64, 112)):
         for name, step in steps.items():
-            build = apart((1, channels, size, size), step)
+            build = over_image((1, channels, size, size), step)
             yield Probe(f"{name} of {channels * size * size}", build, 3, name.partition(" ")[0])
     for rows in (16, 512):
         build = apart((4096, 64), _gather(rows))

@@ -82,25 +82,12 @@ def test_a_shared_buffer_is_read_as_far_as_it_is_used(call):
 
 
 def test_linear_attention_reads_and_writes_its_state(call):
+    operands = (1, 7, 4 * 8), (1, 7, 2 * 8), (1, 7, 2 * 6)
     options = {"q_num_heads": 4, "kv_num_heads": 2, "results": 2}
-    linear = call(
-        "LinearAttention",
-        (1, 7, 4 * 8),
-        (1, 7, 2 * 8),
-        (1, 7, 2 * 6),
-        update_rule="linear",
-        **options,
-    )
+    linear = call("LinearAttention", *operands, update_rule="linear", **options)
     assert [kind[0] for kind in linear.types] == [(1, 7, 4 * 6), (1, 2, 8, 6)]
     assert linear.cost.macs == 7 * (2 * 8 * 6 + 4 * 8 * 6)
-    delta = call(
-        "LinearAttention",
-        (1, 7, 4 * 8),
-        (1, 7, 2 * 8),
-        (1, 7, 2 * 6),
-        update_rule="delta",
-        **options,
-    )
+    delta = call("LinearAttention", *operands, update_rule="delta", **options)
     assert delta.cost.macs == 7 * (2 * 2 * 8 * 6 + 4 * 8 * 6)
 
 

@@ -29,58 +29,36 @@ def case(name: str, graph: onnx.ModelProto, fed: Mapping[str, Any] | None = None
     CASES[name] = (graph, fed or {}, options)
 
 
-def matrix(name, nodes, inputs, shape, stored=(), *, opset=21, ir=10):
+IR = {7: 3, 9: 4, 10: 5}
+"""The version of the format that came with an old operator set; of others the tenth."""
+
+
+def matrix(name, nodes, inputs, shape, stored=(), *, opset=21):
     """The calls give h; its product with a matrix tells its size."""
     calls = [*nodes, node("MatMul", "h w", "y")]
-    graph = model(calls, inputs, "y", [weight("w", *shape), *stored], opset=opset, ir=ir)
-    case(name, graph)
+    stored = [weight("w", *shape), *stored]
+    case(name, model(calls, inputs, "y", stored, opset=opset, ir=IR.get(opset, 10)))
 
 
-def conv(name, nodes, inputs, channels, stored=(), *, opset=21, ir=10, rank=2):
+def conv(name, nodes, inputs, channels, stored=(), *, opset=21, rank=2):
     """The calls give h; a convolution with a kernel of one tells its size."""
     calls = [*nodes, node("Conv", "h w", "y")]
     kernel = weight("w", 3, channels, *[1] * rank)
-    case(name, model(calls, inputs, "y", [kernel, *stored], opset=opset, ir=ir))
+    stored = [kernel, *stored]
+    case(name, model(calls, inputs, "y", stored, opset=opset, ir=IR.get(opset, 10)))
 
 
 # Old operator sets: attributes where operands are today.
 IMAGE = {"x": [1, 2, 5, 5]}
-conv(
-    "upsample7",
-    [node("Upsample", "x", "h", mode="nearest", scales=[1.0, 1.0, 2.0, 3.0])],
-    IMAGE,
-    2,
-    opset=7,
-    ir=3,
-)
-conv(
-    "upsample9",
-    [node("Upsample", "x s", "h")],
-    IMAGE,
-    2,
-    [values("s", [1, 1, 2, 3], F32)],
-    opset=9,
-    ir=4,
-)
-conv(
-    "resize10",
-    [node("Resize", "x s", "h")],
-    IMAGE,
-    2,
-    [values("s", [1, 1, 1.5, 3.3], F32)],
-    opset=10,
-    ir=5,
-)
-conv(
-    "slice7",
-    [node("Slice", "x", "h", starts=[1, -3], ends=[2**63 - 1, -1], axes=[2, 3])],
-    IMAGE,
-    2,
-    opset=7,
-    ir=3,
-)
-conv("pad7", [node("Pad", "x", "h", pads=[0, 0, 1, 2, 0, 0, 3, -1])], IMAGE, 2, opset=7, ir=3)
-matrix("split2_default", [node("Split", "x", "a h")], {"x": [4, 8]}, (8, 6), opset=9, ir=4)
+for opset, (name, call, *stored) in (
+    (7, ("upsample7", node("Upsample", "x", "h", mode="nearest", scales=[1.0, 1.0, 2.0, 3.0]))),
+    (9, ("upsample9", node("Upsample", "x s", "h"), values("s", [1, 1, 2, 3], F32))),
+    (10, ("resize10", node("Resize", "x s", "h"), values("s", [1, 1, 1.5, 3.3], F32))),
+    (7, ("slice7", node("Slice", "x", "h", starts=[1, -3], ends=[2**63 - 1, -1], axes=[2, 3]))),
+    (7, ("pad7", node("Pad", "x", "h", pads=[0, 0, 1, 2, 0, 0, 3, -1]))),
+):
+    conv(name, [call], IMAGE, 2, stored, opset=opset)
+matrix("split2_default", [node("Split", "x", "a h")], {"x": [4, 8]}, (8, 6), opset=9)
 matrix(
     "split18_uneven",
     [node("Split", "x", "a b h", axis=1, num_outputs=3)],
@@ -180,7 +158,7 @@ conv("resized_like_another",
       node("Resize", "x _ _ u", "h")],
      {"x": [1, 2, 5, 5], "o": [1, 3, 11, 13]}, 2)  # fmt: skip
 matrix("shape_as_input_default", [node("Reshape", "x s", "h")], {"x": [4, 8], "s": (INT64, [2])}, (16, 3),
-       [values("s", [2, 16])], opset=9, ir=4)  # fmt: skip
+       [values("s", [2, 16])], opset=9)  # fmt: skip
 case("shape_default_overridden",
      model([node("Reshape", "x s", "h"), node("MatMul", "h w", "y")], {"x": [4, 8], "s": (INT64, [2])}, "y",
            [values("s", [4, 8]), weight("w", 16, 3)], opset=9, ir=4),

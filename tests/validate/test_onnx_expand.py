@@ -9,19 +9,12 @@ from onnx import TensorProto, helper, numpy_helper
 from roofline.validate.measuring.backend import UnsupportedModelError
 from roofline.validate.onnx_rewrite.expand import expand, settle_shapes
 
-from .small_models import info, model_of
+from .small_models import computed, info, model_of
 
-ort = pytest.importorskip("onnxruntime", reason="the reference needs onnxruntime")
+pytest.importorskip("onnxruntime", reason="the reference needs onnxruntime")
 FLOAT, UINT8, INT8, INT32 = (
     TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT8, TensorProto.INT32,
 )  # fmt: skip
-
-
-def computed(model, feed):
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return ort.InferenceSession(model.SerializeToString(), options).run(None, feed)
 
 
 def both(model, feed):

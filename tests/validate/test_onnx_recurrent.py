@@ -10,6 +10,8 @@ from onnx import TensorProto, helper, numpy_helper
 from roofline.validate.measuring.backend import UnsupportedModelError, backends
 from roofline.validate.onnx_rewrite.expand import expand
 
+from .small_models import computed
+
 ort = pytest.importorskip("onnxruntime", reason="the reference needs onnxruntime")
 # The layers' results have no shape in these models.
 pytestmark = pytest.mark.filterwarnings("ignore:Field 'shape' of 'type'")
@@ -55,13 +57,6 @@ def recurrent(kind, *, direction="forward", bias=True, states=True, peepholes=Fa
     return helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9
     ), feed
-
-
-def computed(model, feed):
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return ort.InferenceSession(model.SerializeToString(), options).run(None, feed)
 
 
 def on_tvm(model, feed):

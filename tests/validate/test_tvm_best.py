@@ -116,7 +116,10 @@ def run(path, folder, tuning: str):
         tuning=tuning, trials=2, threads=1, algorithm="best",
         protocol=Protocol(runs=5, sampling_s=2.0, time_limit_s=300.0),
     )  # fmt: skip
-    return measure(replace(options, network=str(path), backend="tvm"), folder=folder)
+    record = measure(replace(options, network=str(path), backend="tvm"), folder=folder)
+    assert record.status is Status.OK, record.reason
+    assert record.check.max_rel_error < 1e-5
+    return record
 
 
 @pytest.mark.tvm
@@ -124,8 +127,6 @@ def run(path, folder, tuning: str):
 def test_a_mix_computes_the_network_and_says_which_layer_got_what(mixed, tmp_path) -> None:
     decide(tmp_path / "cache", "untuned")
     record = run(mixed, tmp_path / "cache", "untuned")
-    assert record.status is Status.OK, record.reason
-    assert record.check.max_rel_error < 1e-5
     (said,) = (note for note in record.notes if note.startswith("algorithm of each"))
     parts = dict(part.split(": ") for part in said.split(": ", 1)[1].split("; "))
     assert parts == {name: layer for layer, (_, _, name) in MIX.items()}
@@ -136,10 +137,7 @@ def test_a_mix_computes_the_network_and_says_which_layer_got_what(mixed, tmp_pat
 @needs_tvm
 def test_a_tuned_mix_leaves_no_kernel_untuned(mixed, tmp_path) -> None:
     decide(tmp_path / "cache", "tuned-2")
-    record = run(mixed, tmp_path / "cache", "tuned")
-    assert record.status is Status.OK, record.reason
-    assert record.check.max_rel_error < 1e-5
-    assert record.untuned_kernels == ()
+    assert run(mixed, tmp_path / "cache", "tuned").untuned_kernels == ()
 
 
 @pytest.mark.tvm

@@ -14,11 +14,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from roofline.markdown import markdown_table, with_section
+
 TABLE = Path(__file__).with_name("mutants.csv")
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.csv")
 PARTS = Path(__file__).with_name("mutated_parts.csv")
 PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
-_BEGIN, _END = "<!-- mutants -->\n", "<!-- end of mutants -->\n"
+_BEGIN, _END = "<!-- mutants -->", "<!-- end of mutants -->"
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -42,10 +44,8 @@ def survivors(rows: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
 def summary(rows: Sequence[Mapping[str, str]]) -> str:
     """Return the table of the parts in Markdown."""
     equivalent = {row["mutant"] for row in read(EQUIVALENT)}
-    lines = [
-        "| part | drawn | tried | killed at first | by tests since | equivalent | left |",
-        "|---|---:|---:|---:|---:|---:|---:|",
-    ]
+    header = ("part", "drawn", "tried", "killed at first", "by tests since", "equivalent", "left")
+    lines: list[list[str]] = []
     parts = [row["part"] for row in read(PARTS)]
     for title, start in (*((part.rstrip("/"), part) for part in parts), ("all", "")):
         drawn = [row for row in rows if row["path"].startswith(start)]
@@ -56,24 +56,21 @@ def summary(rows: Sequence[Mapping[str, str]]) -> str:
             len(drawn), len(tried), len(tried) - len(survived),
             len([row for row in survived if row["noticed_by"] and row not in same]), len(same), len(survivors(drawn)),
         )  # fmt: skip
-        lines.append(f"| {' | '.join((title, *map(str, cells)))} |")
+        lines.append([title, *map(str, cells)])
     tried = [row for row in rows if row["at_first"]]
     mutants = [row for row in tried if name(row) not in equivalent]
     first = len([row for row in mutants if row["at_first"] == "killed"])
     now = len(mutants) - len(survivors(mutants))
-    lines.append("")
-    lines.append(
+    return (
+        f"{markdown_table(header, lines, numbers_from=1)}\n\n"
         f"Of the {len(mutants)} that are not equivalent {first / max(1, len(mutants)):.1%} were killed at first, "
-        f"{now / max(1, len(mutants)):.1%} are now."
+        f"{now / max(1, len(mutants)):.1%} are now.\n"
     )
-    return "\n".join(lines) + "\n"
 
 
 def page(text: str, rows: Sequence[Mapping[str, str]]) -> str:
     """Return a page with the table of the parts between its marks."""
-    before, _, rest = text.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    return f"{before}{_BEGIN}\n{summary(rows)}\n{_END}{after}"
+    return with_section(text, f"\n{summary(rows)}\n", _BEGIN, _END)
 
 
 def main() -> None:

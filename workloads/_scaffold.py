@@ -10,15 +10,6 @@ from roofline.errors import NetworkError
 _KEY = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
-def scaffold(key: str) -> str:
-    """Return a Python module that registers a small network under a key; it runs as it is.
-
-    Raises:
-        NetworkError: The key is not in snake case.
-    """
-    return _with_key(_NETWORK, key)
-
-
 _NETWORK = '''\
 """The network {key}. Change what is below, then:
 
@@ -51,15 +42,6 @@ def define(net: Builder) -> None:
     x = net.flatten(net.global_avgpool(x))
     net.output(net.gemm(x, 10))
 '''
-
-
-def decoder_scaffold(key: str) -> str:
-    """Return a Python module that registers a small decoder under a key; it runs as it is.
-
-    Raises:
-        NetworkError: The key is not in snake case.
-    """
-    return _with_key(_DECODER, key)
 
 
 _DECODER = '''\
@@ -98,8 +80,8 @@ decoder(
 '''
 
 
-def _with_key(module: str, key: str) -> str:
-    """Return a module with the key in its places.
+def scaffold(key: str, *, decoder: bool = False) -> str:
+    """Return a Python module that registers a small network, or decoder, under a key; it runs as it is.
 
     Raises:
         NetworkError: The key is not in snake case.
@@ -109,4 +91,4 @@ def _with_key(module: str, key: str) -> str:
             f"{key!r} is not a key",
             repair="Use lower-case letters, digits and underscores: my_network",
         )
-    return module.format(key=key)
+    return (_DECODER if decoder else _NETWORK).format(key=key)

@@ -16,18 +16,20 @@ from roofline.tables import Column, Row
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a user can choose about a chart."""
+    """What a user can choose about a chart; the flags of `plot` are these."""
 
     title: str = ""
+    """A line above the figure."""
     value: str = ""
-    """The column that is shown, for charts that can show several."""
+    """The column to show, in heatmap, boxes, pareto, power and orthogonality."""
     x: str = ""
-    """The column on the horizontal axis, for charts of any two columns."""
+    """The horizontal column of curves."""
     y: str = ""
+    """The vertical column of curves."""
     normalise: bool = False
-    """Whether values are shown as shares of each machine's greatest, for charts that can."""
+    """Boxes: shares of each machine's greatest value, theory first."""
     on_chip: bool = False
-    """Whether rooflines show the on-chip memories that the platform files describe."""
+    """Rooflines: on-chip memories, and what fits into them."""
 
 
 PLAIN = Options()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from roofline.number_format import number
@@ -15,98 +14,15 @@ if TYPE_CHECKING:
     from roofline.spec import Platform
     from roofline.workload import Workload
 
-Ends = tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class PredictionPair:
-    """What is predicted of the second of two networks in one case, beside the first."""
-
-    platform: str
-    datatype: str
-    batch: int
-    model: str
-    throughput_fps: float | None
-    latency_ms: float | None
-    bound: str | None
-    upper_bound: bool | None
-    fits: bool | None
-    interval_fps: Ends | None
-    """Ends of the range that holds eight of ten real throughputs; None for bounds."""
-    first_throughput_fps: float | None
-    first_latency_ms: float | None
-    first_bound: str | None
-    first_upper_bound: bool | None
-    first_fits: bool | None
-    first_interval_fps: Ends | None
-    throughput_fps_ratio: float | None
-    """Second over first."""
-    latency_ms_ratio: float | None
-    tokens_per_s: float | None = None
-    """Of two decoders, as the figures below are: tokens of all requests, and not frames, are their rate."""
-    tpot_ms: float | None = None
-    ttft_ms: float | None = None
-    context: int | None = None
-    decode_bound: str | None = None
-    interval_tokens_per_s: Ends | None = None
-    first_tokens_per_s: float | None = None
-    first_tpot_ms: float | None = None
-    first_ttft_ms: float | None = None
-    first_context: int | None = None
-    first_decode_bound: str | None = None
-    first_interval_tokens_per_s: Ends | None = None
-    tokens_per_s_ratio: float | None = None
-    tpot_ms_ratio: float | None = None
-    ttft_ms_ratio: float | None = None
-
-    def cells(self, names: tuple[str, str]) -> dict[str, str | None]:
-        """Return the pair as a row for people, under the names of the two networks."""
-        tokens = self.context is not None
-        rate = "tokens/s" if tokens else "fps"
-        first, second, ratio = (
-            (self.first_tokens_per_s, self.tokens_per_s, self.tokens_per_s_ratio)
-            if tokens
-            else (self.first_throughput_fps, self.throughput_fps, self.throughput_fps_ratio)
-        )
-        ends = (
-            (self.first_interval_tokens_per_s, self.interval_tokens_per_s)
-            if tokens
-            else (self.first_interval_fps, self.interval_fps)
-        )
-        row: dict[str, str | None] = {
-            "platform": self.platform,
-            "datatype": self.datatype,
-            "batch": str(self.batch),
-            "model": self.model,
-        }
-        for name, value, pair in zip(names, (first, second), ends, strict=True):
-            row[f"{name}, {rate}"] = (number(value) or "unknown") + (
-                "" if pair is None else f" ({number(pair[0])} … {number(pair[1])})"
-            )
-        row["change"] = "unknown" if ratio is None else f"{ratio - 1:+.2%}"
-        if tokens:
-            row |= {
-                f"{name}, ms per token": number(value)
-                for name, value in zip(names, (self.first_tpot_ms, self.tpot_ms), strict=True)
-            }
-        row["bound"] = (self.decode_bound if tokens else self.bound) or "unknown"
-        fits = dict.fromkeys(_YES[value] for value in (self.first_fits, self.fits))
-        row["fits"] = " / ".join(fits)
-        return row
-
-
 _YES = {True: "yes", False: "no", None: "unknown"}
 _CASE = ("platform", "datatype", "batch", "model")
 _FIGURES = ("throughput_fps", "latency_ms", "bound", "upper_bound", "fits", "interval_fps")
+_RATIOS = ("throughput_fps", "latency_ms")
 _OF_TOKENS = (
-    "tokens_per_s",
-    "tpot_ms",
-    "ttft_ms",
-    "context",
-    "decode_bound",
-    "interval_tokens_per_s",
-)
-_RATIOS = ("throughput_fps", "latency_ms", "tokens_per_s", "tpot_ms", "ttft_ms")
+    "tokens_per_s", "tpot_ms", "ttft_ms", "context", "decode_bound", "interval_tokens_per_s",
+)  # fmt: skip
+"""Of two decoders: tokens of all requests, and not frames, are their rate."""
+_TOKEN_RATIOS = ("tokens_per_s", "tpot_ms", "ttft_ms")
 
 
 def predict_pairs(
@@ -115,7 +31,7 @@ def predict_pairs(
     datatypes: Sequence[str] | None,
     batch: int | None,
     model: str | None,
-) -> list[PredictionPair]:
+) -> list[Record]:
     """Return what is predicted of the second of two networks, beside the first, one row for each case that both have.
 
     Args:
@@ -167,19 +83,41 @@ def _rows(
     ).records()  # fmt: skip
 
 
-def _pair(first: Row, second: Row) -> PredictionPair:
+def _pair(first: Row, second: Row) -> Record:
+    """Return the second's figures by their names, the first's behind ``first_``, and ratios of second to first."""
+
     def ratio(name: str) -> float | None:
         old, new = first.get(name), second.get(name)
         return new / old if old and new is not None else None
 
-    figures = (*_FIGURES, *_OF_TOKENS)
-    fields: Row = {
-        **{name: second[name] for name in _CASE},
-        **{name: second.get(name) for name in figures},
-        **{f"first_{name}": first.get(name) for name in figures},
-        **{f"{name}_ratio": ratio(name) for name in _RATIOS},
-    }
-    return PredictionPair(**fields)
+    pair: Record = {name: second[name] for name in _CASE}
+    for figures, ratios in ((_FIGURES, _RATIOS), (_OF_TOKENS, _TOKEN_RATIOS)):
+        pair |= {name: second.get(name) for name in figures}
+        pair |= {f"first_{name}": first.get(name) for name in figures}
+        pair |= {f"{name}_ratio": ratio(name) for name in ratios}
+    return pair
+
+
+def pair_cells(pair: Row, names: tuple[str, str]) -> dict[str, str | None]:
+    """Return a pair as a row for people, under the names of the two networks."""
+    tokens = pair["context"] is not None
+    rate, shown = ("tokens_per_s", "tokens/s") if tokens else ("throughput_fps", "fps")
+    interval = "interval_tokens_per_s" if tokens else "interval_fps"
+    row: dict[str, str | None] = {name: str(pair[name]) for name in _CASE}
+    for name, side in zip(names, ("first_", ""), strict=True):
+        ends = pair[f"{side}{interval}"]
+        row[f"{name}, {shown}"] = (number(pair[f"{side}{rate}"]) or "unknown") + (
+            "" if ends is None else f" ({number(ends[0])} … {number(ends[1])})"
+        )
+    ratio = pair[f"{rate}_ratio"]
+    row["change"] = "unknown" if ratio is None else f"{ratio - 1:+.2%}"
+    if tokens:
+        row[f"{names[0]}, ms per token"] = number(pair["first_tpot_ms"])
+        row[f"{names[1]}, ms per token"] = number(pair["tpot_ms"])
+    row["bound"] = pair["decode_bound" if tokens else "bound"] or "unknown"
+    fits = dict.fromkeys(_YES[value] for value in (pair["first_fits"], pair["fits"]))
+    row["fits"] = " / ".join(fits)
+    return row
 
 
 def difference_row(lines: Sequence[Line], names: tuple[str, str]) -> dict[str, Figure]:

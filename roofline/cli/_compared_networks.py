@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from roofline.cli import _counting, _differences
-from roofline.cli._compared import PredictionPair
+from roofline.cli._compared import pair_cells
 from roofline.cli._output import OrderOptions, as_table
 from roofline.number_format import plural
 from roofline.tables import Record, Row
@@ -32,7 +32,7 @@ class ComparedNetworks:
     """Whether a page lists all changed layers and nothing else, and CSV has them as its rows, as under an order."""
     fused: bool
     """Whether the layers are the fused ones."""
-    predictions: Sequence[PredictionPair] | None = None
+    predictions: Sequence[Row] | None = None
     """Rows of both on machines; None where none were asked for."""
     order: OrderOptions = field(default_factory=OrderOptions)
     """Which changed layers are shown, and in which order."""
@@ -68,7 +68,7 @@ class ComparedNetworks:
             **({} if self.predictions is None else {"predictions": self.predictions}),
         }
 
-    def rows(self) -> Sequence[Row | PredictionPair]:
+    def rows(self) -> Sequence[Row]:
         """Return what a CSV holds: predictions where there are some, else layers or totals."""
         if self.predictions is not None:
             return self.predictions
@@ -84,7 +84,7 @@ class ComparedNetworks:
             return as_table(cells) if cells else "no layer differs"
         parts = [self._totals()]
         if self.predictions is not None:
-            cells = [pair.cells(self.names) for pair in self.predictions]
+            cells = [pair_cells(pair, self.names) for pair in self.predictions]
             parts.append(as_table(cells, title="on machines"))
         parts.append(self._largest(changes) if changes else "no layer differs")
         return "\n\n".join(parts)

@@ -16,7 +16,6 @@ from roofline.cli._output import OrderOptions, ResultOptions
 from roofline.errors import NetworkError, OptionError, did_you_mean
 from roofline.labels import labels
 from roofline.reading import exists
-from roofline.tables import cells
 
 if TYPE_CHECKING:
     from roofline.decoding.phases import Decoding
@@ -98,12 +97,10 @@ def compare(
         predictions=None if rows is None else order.arrange(rows, rows), order=OrderOptions() if rows else order,
     )  # fmt: skip
     totals = _compared.difference_row(page.lines(), names)
-    checks = conditions(fail_if, [*totals, *(cells(rows[0]) if rows else ())])
+    checks = conditions(fail_if, [*totals, *(rows[0] if rows else ())])
     result.emit(document=page.document, rows=page.rows, table=page.table)
     report_failures([totals], [check for check in checks if check.column in totals], ["compared"])
-    report_failures(
-        [cells(row) for row in rows or []], checks, ["platform", "datatype", "batch", "model"]
-    )
+    report_failures(rows or [], checks, ["platform", "datatype", "batch", "model"])
 
 
 def _choose_subjects(

@@ -174,9 +174,9 @@ def new(
     output: Annotated[Path | None, output_option("the module", ".py")] = None,
 ) -> None:
     """Write a commented module to fill in for a network of one's own."""
-    from roofline.workloads._scaffold import decoder_scaffold, scaffold
+    from roofline.workloads._scaffold import scaffold
 
-    emit_scaffold(decoder_scaffold(key) if decoder else scaffold(key), output)
+    emit_scaffold(scaffold(key, decoder=decoder), output)
 
 
 def _names_for(name: str) -> list[str]:

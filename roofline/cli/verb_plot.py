@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from roofline.chart import Options
 from roofline.cli._groups import command
 from roofline.cli._output import as_table, check_drawable, emit, say, say_written
 
@@ -37,35 +37,17 @@ ByOption = Annotated[
 ]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DrawingOptions:
-    """What a figure shows of its data."""
-
-    title: str = ""
-    """A line above the figure."""
-    value: str = ""
-    """The column to show, in heatmap, boxes, pareto, power and orthogonality."""
-    x: str = ""
-    """The horizontal column of curves."""
-    y: str = ""
-    """The vertical column of curves."""
-    normalise: bool = False
-    """Boxes: shares of each machine's greatest value, theory first."""
-    on_chip: bool = False
-    """Rooflines: on-chip memories, and what fits into them."""
-
-
 @command(app)
 def plot(
     *,
     kind: KindArgument = None,
     data: DataArgument = None,
     output: FigureOption = None,
-    drawing: DrawingOptions,
+    drawing: Options,
     by: ByOption = "",
 ) -> None:
     """Draw one figure (PNG, SVG or PDF) from the results of predict, sweep, measure, validate or count."""
-    from roofline.chart import Options, charts, facets, read_rows, save
+    from roofline.chart import charts, facets, read_rows, save
     from roofline.errors import OptionError
 
     if kind is None:
@@ -81,8 +63,7 @@ def plot(
             "no file was named for the figure", repair=f"Add -o {kind}.png (or .svg, .pdf)"
         )
     rows = [row for path in data for row in read_rows(path)]
-    options = Options(**asdict(drawing))
-    drawn = facets(chart, rows, options, by) if by else chart.compute(rows, options)
+    drawn = facets(chart, rows, drawing, by) if by else chart.compute(rows, drawing)
     save(drawn.figure(), output)
     say_written(str(output))
     if not drawn.records():

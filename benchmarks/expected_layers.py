@@ -15,7 +15,8 @@ import numpy as np
 
 from roofline.model._core import Floats
 from roofline.validate.evidence.evidence import Evidence
-from roofline.validate.evidence.leaving import LawsWithout, leave_family
+from roofline.validate.evidence.laws_without import LawsWithout
+from roofline.validate.evidence.leaving import leave_family
 from roofline.validate.evidence.priors import Options
 from roofline.validate.evidence.published import read_published
 from roofline.validate.evidence.summaries import add_part

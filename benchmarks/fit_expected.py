@@ -1,6 +1,6 @@
 """Fit the model `expected` to evidence.
 
-    python benchmarks/fit_expected.py --evidence evidence.csv --version 1
+    python benchmarks/fit_expected.py --evidence evidence.csv --version 1 [--jobs 3]
 
 Runs that people and vendors report (`validate/evidence/reported_runs.csv`) are added to it. Writes the shipped
 parameters, the summary of the scores, and the page on validation that shows it. The published evidence itself is not
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from roofline.model._expected_data import to_document
 from roofline.validate.evidence.evidence import combine
+from roofline.validate.evidence.laws_without import LawsWithout
 from roofline.validate.evidence.published import read_published
 from roofline.validate.evidence.reported import read_reported
 from roofline.validate.evidence.score import refit
@@ -34,18 +35,21 @@ ROOT = Path(__file__).parents[1]
 PARAMETERS = ROOT / "roofline" / "model" / "expected.json"
 
 
+def tick() -> None:
+    """Say that a fit is done."""
+    print(".", end="", file=sys.stderr, flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--evidence", type=Path, required=True)
     parser.add_argument("--version", required=True)
+    parser.add_argument("--jobs", type=int, default=1)
     arguments = parser.parse_args()
     evidence = combine(read_published(arguments.evidence), read_reported())
-
-    def tick() -> None:
-        print(".", end="", file=sys.stderr, flush=True)
-
+    without = LawsWithout(evidence, progress=tick, jobs=arguments.jobs)
     left = {
-        name: refit(evidence, name, progress=tick)
+        name: refit(evidence, name, without=without)
         for name in ("silicon", "family", "setting", *UNLIKE)
     }
     fitted = parameters(evidence, arguments.version, left)

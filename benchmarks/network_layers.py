@@ -20,6 +20,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+import plain_networks
 import yolov7
 
 from roofline.model._layer_groups import OTHER, WIDE, LayerCounts, gather_alike
@@ -210,6 +211,12 @@ def builders(evidence: Path) -> Iterator[tuple[str, int, Build]]:
         yield name, 640, lambda name=name: of_zeros(lambda: anchor_free(name), 640)
     for name, network in yolov7.NETWORKS.items():
         yield name, 640, lambda network=network: of_zeros(lambda: as_network(network), 640)
+    for name, (size, network) in plain_networks.NETWORKS.items():
+        yield (
+            name,
+            size,
+            lambda network=network, size=size: of_zeros(lambda: as_network(network), size),
+        )
 
 
 def kept_lines(kept: Path) -> dict[str, dict[str, Any]]:

@@ -57,7 +57,8 @@ def effects_of(evidence: Path | None, machines: Sequence[Platform]) -> dict[str,
     from roofline.validate.evidence.forms import Form, read_source
     from roofline.validate.evidence.rates import count_unstated
 
-    effects, source = read_effects(evidence, machines), read_source(evidence)
+    effects = read_effects(evidence, machines, lambda line: say(f"roofline: {line}"))
+    source = read_source(evidence)
     silent = count_unstated(source.table) if source.form is Form.RATES else 0
     if silent:
         say(

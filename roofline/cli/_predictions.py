@@ -71,7 +71,9 @@ def _bounds(predictions: Sequence[Prediction]) -> dict[str, str]:
         )
         several = "are upper bounds, not estimates"
         what = several if len(rates) > 1 else "is an upper bound, not an estimate"
-        stated["throughput"] = f"{which} {what}; real runs are slower"
+        faster = any("Winograd" in note for entry in bounds for note in entry.notes)
+        save = ", save by faster algorithms as said" if faster else ""
+        stated["throughput"] = f"{which} {what}; real runs are slower{save}"
     loose = list(dict.fromkeys(entry.platform for entry in bounds if not entry.upper_bound))
     if loose:
         stated["no_bound"] = (

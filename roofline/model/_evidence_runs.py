@@ -12,10 +12,13 @@ from roofline.model._core import Floats
 from roofline.model._expected_data import Parameters, shipped_parameters
 from roofline.model._law_estimates import BESIDE, FAR, NEW, Effect
 from roofline.model._network_facts import facts_of, under_way
+from roofline.model._own_figures import OwnFigures
 from roofline.model._run_facts import Facts, join_facts
+from roofline.model._siblings import ENOUGH, Sibling, clamp, order_of, settle, siblings_of
 from roofline.model.deployment import Deployment
 
 if TYPE_CHECKING:
+    from roofline.model._time_law import TimeLaw
     from roofline.spec import Platform
     from roofline.workload import Workload
 
@@ -61,6 +64,28 @@ class NetworkRun:
         key, other = self.platform.key, self.deployment.runs_of
         return None if other == key or key in (effects or {}) else other
 
+    def several(self, effects: Mapping[str, Effect] | None) -> bool:
+        """Return whether its throughput is of several runs in flight.
+
+        As published runs of its runtime are, unless figures of it are all of one run behind another.
+        """
+        runtime, usual = self.deployment.runtime, self.deployment.usage.throughput
+        figures = _figures_of(self, effects)
+        return usual and (figures is None or runtime in figures.in_flight)
+
+    def sure(self, effects: Mapping[str, Effect] | None, known: Parameters) -> bool:
+        """Return whether runs or figures of its own say enough: then those of siblings do not move it."""
+        before = known.machines.get(self.platform.key)
+        runs = 0 if before is None else before.runs.get(self.deployment.runtime, 0)
+        return runs >= ENOUGH or _figures_of(self, effects) is not None
+
+
+def _figures_of(asked: NetworkRun, effects: Mapping[str, Effect] | None) -> OwnFigures | None:
+    """Return the figures of a machine under the runtime of a run; None where there are none."""
+    effect, runtime = (effects or {}).get(asked.platform.key), asked.deployment.runtime
+    figures = None if effect is None else effect.under(f"{runtime}/").figures
+    return None if figures is None or runtime not in figures.find_runtimes("") else figures
+
 
 def runs_of(
     asked: Sequence[NetworkRun],
@@ -69,25 +94,20 @@ def runs_of(
     known: Parameters,
 ) -> list[Runs]:
     """Return what the law says of networks on machines, all at the same batches."""
-    kin = [each.kin(effects) for each in asked]
-    every = [
-        each.facts(in_flight=each.deployment.usage.throughput, kin=other)
-        for each, other in zip(asked, kin, strict=True)
-    ]
-    rates = _time_runs(every, batches, effects, known, kin)
+    several = [each.several(effects) for each in asked]
+    rates = _time_runs(asked, several, batches, effects, known)
     # A chip that streams items has many under way at any batch: their rate says nothing of one's latency.
     alone = [
         place
-        for place, (each, facts) in enumerate(zip(asked, every, strict=True))
-        if each.deployment.usage.latency and under_way(facts, np.ones(1))[0] == 1
+        for place, (each, (items, *_)) in enumerate(zip(asked, rates, strict=True))
+        if each.deployment.usage.latency and items[0] <= batches[0]
     ]
     # Their own throughput is that of one run at a time unless several are in flight: one answer serves for both.
-    several = [place for place in alone if asked[place].deployment.usage.throughput]
+    again = [place for place in alone if several[place]]
     times = _time_runs(
-        [asked[place].facts(in_flight=False, kin=kin[place]) for place in several], batches, effects, known,
-        [kin[place] for place in several],
-    )  # fmt: skip
-    latencies = {place: rates[place] for place in alone} | dict(zip(several, times, strict=True))
+        [asked[place] for place in again], [False] * len(again), batches, effects, known
+    )
+    latencies = {place: rates[place] for place in alone} | dict(zip(again, times, strict=True))
     found: list[Runs] = []
     for place, (items, seconds, short, long, shares) in enumerate(rates):
         fps, ends = items / seconds, (items / long, items / short)
@@ -95,30 +115,38 @@ def runs_of(
         if time is None:
             found.append(Runs(fps, ends, None, None, shares))
             continue
-        # One run alone takes at least its share of the time of several.
-        least, most = np.maximum(time[2], short), np.maximum(time[3], long)
-        found.append(Runs(fps, ends, np.maximum(time[1], seconds), (least, most), shares))
+        # One run alone takes at least its share of the time of several; a machine of one item at a time takes as
+        # many times that of one as a batch has items.
+        turns = batches / items
+        least, most = np.maximum(time[2], short) * turns, np.maximum(time[3], long) * turns
+        latency = np.maximum(time[1], seconds) * turns
+        found.append(Runs(fps, ends, latency, (least, most), shares))
     return found
 
 
 def _time_runs(
-    runs: Sequence[Facts],
+    asked: Sequence[NetworkRun],
+    several: Sequence[bool],
     batches: Floats,
     effects: Mapping[str, Effect] | None,
     known: Parameters,
-    kin: Sequence[str | None],
 ) -> list[tuple[Floats, Floats, Floats, Floats, Floats]]:
     """Return of each run, by batches: items under way, seconds, the ends of their interval, and shares of the time.
 
     Args:
-        runs: The runs, of their machine or of that which stands for it.
+        asked: The runs.
+        several: Whether each is with several runs in flight.
         batches: Items per batch.
         effects: What is known of single machines.
         known: The model's parameters.
-        kin: The machine that stands for that of each run; None for none.
     """
-    if not runs:
+    if not asked:
         return []
+    kin = [each.kin(effects) for each in asked]
+    runs = [
+        each.facts(in_flight=many, kin=other)
+        for each, many, other in zip(asked, several, kin, strict=True)
+    ]
     facts, shape = join_facts(runs), (len(runs), len(batches))
     items = np.stack([under_way(run, batches) for run in runs])
     found = known.law.at_batches(facts, items, effects)
@@ -126,10 +154,63 @@ def _time_runs(
     stands = np.repeat(np.asarray([other is not None for other in kin], np.bool_), len(batches))
     near = stands & ~np.isin(found.known, (NEW, FAR))
     found = replace(found, known=np.where(near, BESIDE, found.known))
+    each_one = (found.log_time - np.log(items).ravel()).reshape(shape)
+    among = _settle_among_siblings(asked, runs, each_one, batches, effects, known)
+    found = found.shift((among - each_one).ravel())
     classes = np.repeat(facts.machine_class, len(batches))
     low, high = known.quantiles.interval(found, classes)
     seconds, short, long = (np.exp(x).reshape(shape) for x in (found.log_time, low, high))
     return list(zip(items, seconds, short, long, found.shares.reshape(*shape, 4), strict=True))
+
+
+def _settle_among_siblings(
+    asked: Sequence[NetworkRun],
+    runs: Sequence[Facts],
+    log_time: Floats,
+    batches: Floats,
+    effects: Mapping[str, Effect] | None,
+    known: Parameters,
+) -> Floats:
+    """Return the logarithm of the seconds of an item of each run, in order with those of machines of one make.
+
+    Args:
+        asked: The runs.
+        runs: The facts of each.
+        log_time: The same by each machine's own law; (runs, batches).
+        batches: Items per batch.
+        effects: What is known of single machines.
+        known: The model's parameters.
+    """
+    makes: dict[str, tuple[Sibling, ...]] = {}
+    others: list[tuple[int, Sibling, Facts]] = []
+    for place, (each, facts) in enumerate(zip(asked, runs, strict=True)):
+        if each.sure(effects, known):
+            continue
+        platform, name = each.platform, each.deployment.machine_class
+        if platform.key not in makes:
+            makes[platform.key] = siblings_of(platform, name, known)
+        own = makes[platform.key]
+        others += [
+            (place, other, other.stand_in(facts)) for other in own if other.key != platform.key
+        ]
+    if not others:
+        return log_time
+    items = np.stack([under_way(facts, batches) for _, _, facts in others])
+    estimates = known.law.at_batches(join_facts([facts for *_, facts in others]), items, effects)
+    times = estimates.log_time.reshape(items.shape) - np.log(items)
+    settled = log_time.copy()
+    for place in sorted({place for place, *_ in others}):
+        rows = [row for row, (at, *_) in enumerate(others) if at == place]
+        group, runtime = [others[row][1] for row in rows], asked[place].deployment.runtime
+        order = order_of(asked[place].platform, group)
+        sure = np.asarray([other.runs.get(runtime, 0) >= ENOUGH for other in group] + [False])
+        whole = np.concatenate([times[rows], log_time[[place]]])
+        if asked[place].platform.key in known.machines:
+            settled[place] = settle(whole, order, sure)[-1]
+            continue
+        among = settle(whole[:-1], order[:-1, :-1], sure[:-1])
+        settled[place] = clamp(log_time[place], among, order[-1, :-1], order[:-1, -1])
+    return settled
 
 
 def machine_effect(
@@ -148,4 +229,24 @@ def machine_effect(
     facts = join_facts([found for found, _ in figures])
     fps = np.asarray([value for _, value in figures])
     prior = known.law.effects.get(kin or facts.machine[0])
-    return known.law.correct(facts, np.log(facts.numbers["batch"] / fps), prior)
+    return effect_of(known.law, facts, np.log(facts.numbers["batch"] / fps), prior)
+
+
+def effect_of(law: TimeLaw, facts: Facts, log_time: Floats, prior: Effect | None) -> Effect:
+    """Return what figures of one machine say of it, and what those of each of its runtimes say by themselves.
+
+    Args:
+        law: The law.
+        facts: The runs, all of one machine.
+        log_time: Logarithm of their measured seconds per batch.
+        prior: What was known of it before; None for what is known of any machine of a class.
+    """
+    whole = law.correct(facts, log_time, prior)
+    runtimes = sorted(set(facts.runtime))
+    if len(runtimes) == 1:
+        return whole
+    each = {name: np.flatnonzero(facts.runtime == name) for name in runtimes}
+    own = {
+        name: law.correct(facts.take(rows), log_time[rows], prior) for name, rows in each.items()
+    }
+    return replace(whole, by_runtime=own)

@@ -35,6 +35,19 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Roofs:
+    """The roofs of a machine of the evidence, by its platform file."""
+
+    vendor: str
+    peaks: Mapping[str, float]
+    """OP/s per datatype."""
+    bandwidth: float
+    """Of the memory that weights come from, in B/s."""
+    held: float
+    """Bytes of weights that stay on the chip."""
+
+
+@dataclass(frozen=True, slots=True)
 class MachineRuns:
     """How a machine of the evidence was run."""
 
@@ -45,6 +58,13 @@ class MachineRuns:
     """Cores that its fastest runs use."""
     runs: Mapping[str, int]
     """How many it has, per runtime."""
+    roofs: Roofs | None = None
+    """None where it has no platform file."""
+
+    @property
+    def maker(self) -> str | None:
+        """Who made it; None where that is not known."""
+        return None if self.roofs is None else self.roofs.vendor
 
     def find_fastest(self, among: Container[str]) -> str | None:
         """Return the fastest runtime of some, of those with a tenth of the runs of the most run; None for none."""
@@ -99,10 +119,7 @@ def to_document(parameters: Parameters) -> ParametersDocument:
         "version": parameters.version,
         "provenance": dict(parameters.provenance),
         "usage": {
-            name: {
-                runtime: [u.runs, u.machines, u.latency, u.throughput, round(u.speed, 4), u.cores]
-                for runtime, u in found.items()
-            }
+            name: {runtime: _usage_to_document(u) for runtime, u in found.items()}
             for name, found in parameters.usage.items()
         },
         "machines": {
@@ -111,6 +128,7 @@ def to_document(parameters: Parameters) -> ParametersDocument:
                 {k: round(v, 4) for k, v in ran.speeds.items()},
                 ran.cores,
                 dict(ran.runs),
+                None if ran.roofs is None else _roofs_to_document(ran.roofs),
             ]
             for name, ran in parameters.machines.items()
         },
@@ -119,6 +137,18 @@ def to_document(parameters: Parameters) -> ParametersDocument:
         },
         "law": _law_document.to_document(parameters.law),
     }
+
+
+def _usage_to_document(u: Usage) -> list[Any]:
+    """Return what the evidence has of a runtime as plain data: the fields in order."""
+    speed = round(u.speed, 4)
+    return [u.runs, u.machines, u.latency, u.throughput, speed, u.cores]
+
+
+def _roofs_to_document(roofs: Roofs) -> list[Any]:
+    """Return roofs as plain data: the fields in order, to five digits."""
+    peaks = {name: float(f"{peak:.5g}") for name, peak in roofs.peaks.items()}
+    return [roofs.vendor, peaks, float(f"{roofs.bandwidth:.5g}"), float(f"{roofs.held:.5g}")]
 
 
 def from_document(document: ParametersDocument) -> Parameters:
@@ -136,6 +166,9 @@ def from_document(document: ParametersDocument) -> Parameters:
             name: {runtime: Usage(*entry) for runtime, entry in found.items()}
             for name, found in document["usage"].items()
         },
-        {name: MachineRuns(*entry) for name, entry in document["machines"].items()},
+        {
+            name: MachineRuns(*entry[:4], roofs=None if entry[4] is None else Roofs(*entry[4]))
+            for name, entry in document["machines"].items()
+        },
         document["provenance"],
     )

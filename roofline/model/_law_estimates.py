@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,12 @@ class Effect:
     """The runtimes and datatypes of its runs, ``openvino/int8``."""
     figures: OwnFigures | None = None
     """Figures that a user gave of it, of which like runs inherit what the deviation leaves."""
+    by_runtime: Mapping[str, Effect] = field(default_factory=dict[str, "Effect"])
+    """What the figures of each of several runtimes say by themselves: others do not move what a runtime's own say."""
+
+    def under(self, setting: str) -> Effect:
+        """Return what is known of the machine under a runtime, ``openvino/int8``: by its own figures where it has."""
+        return self.by_runtime.get(setting.rpartition("/")[0], self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from roofline.model._core import Floats
 from roofline.model._forward import forward, huber_weight
@@ -59,29 +58,22 @@ def likeliest_deviation(
 
 
 def with_figures(
-    found: Estimates,
-    machine: NDArray[np.object_],
-    known: Sequence[Effect | None],
-    values: Mapping[str, Floats],
-    spread: Floats,
-    effects: Mapping[str, Effect],
+    found: Estimates, known: Sequence[Effect | None], values: Mapping[str, Floats], spread: Floats
 ) -> Estimates:
     """Return estimates with what runs inherit of figures of their machine.
 
     Args:
         found: The estimates.
-        machine: The machine of each run.
-        known: What is known of the machine of each.
+        known: What is known of the machine of each run.
         values: The features of each.
         spread: Standard deviation of the logarithm of its time around its machine's law.
-        effects: What is known of machines that figures may have been given of.
     """
     log_time, deviation = found.log_time.copy(), found.deviation.copy()
-    for name, effect in effects.items():
-        if effect.figures is None:
-            continue
-        moved = np.asarray([other is effect for other in known], np.bool_)
-        rows = np.flatnonzero((machine == name) & moved)
+    told = {id(effect): effect for effect in known if effect is not None and effect.figures}
+    of = np.asarray([id(effect) for effect in known])
+    for place, effect in told.items():
+        assert effect.figures is not None
+        rows = np.flatnonzero(of == place)
         shares = found.shares[rows]
         places = places_of({feature: value[rows] for feature, value in values.items()})
         inherited, less = effect.figures.at(places, shares)

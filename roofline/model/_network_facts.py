@@ -24,6 +24,9 @@ MARKED = {"depthwise": 0.01, "grouped": 0.05, "attention": 0.01}
 STREAMED = 64.0
 """Items under way on a chip that holds all weights; published rates at batches of 1 and of 8 are the same."""
 
+ONE_ITEM = frozenset({"edgetpu"})
+"""Runtimes that run one item at a time: the items of a batch take turns."""
+
 GUESSED = 1.3
 """What a memory for weights holds, over what is guessed where its size is not published: the largest network that
 published runs show to stay there, at the same rate whatever the batch, is of 25.6 MB where 20 MB are guessed."""
@@ -118,8 +121,11 @@ def under_way(runs: Facts, batches: Floats) -> Floats:
         batches: Items per batch.
     """
     numbers = runs.numbers
+    alone = np.isin(runs.runtime, list(ONE_ITEM))
     return items_under_way(
-        batches, numbers["parameters"] * numbers["weight_bytes"], numbers["held"]
+        np.where(alone, 1.0, batches),
+        numbers["parameters"] * numbers["weight_bytes"],
+        numbers["held"],
     )
 
 
@@ -205,6 +211,9 @@ def facts_of_counts(
         cores: Cores that share the peak, where the platform does not say.
         in_flight: Whether several runs are in flight.
     """
+    if unit == "fp16" and runs_in_halves(platform, machine_class, runtime, "fp32"):
+        # One run whatever it is called: tables call it one in single precision, with that peak.
+        datatype = unit = "fp32"
     wide = precision(datatype)
     peak, lanes = _peak_of(platform, machine_class, unit, wide, runtime), platform.lanes
     if lanes > 1 and not in_flight:
@@ -226,15 +235,34 @@ def facts_of_counts(
         **origin(platform, machine_class),
     }
     weights = numbers["parameters"] * numbers["weight_bytes"]
-    numbers["batch"] = float(items_under_way(batch, weights, numbers["held"]))
+    numbers["batch"] = float(
+        items_under_way(1 if runtime in ONE_ITEM else batch, weights, numbers["held"])
+    )
     return Facts(
         _word(platform.key),
         _word(machine_class),
         _word(runtime),
-        _word(_common_name(datatype)),
+        _word(common_name(datatype)),
         {name: np.asarray([value], np.float64) for name, value in numbers.items()},
         groups_of([counts.groups]),
     )
+
+
+IN_HALVES = frozenset({"ncnn"})
+"""Runtimes that compute networks in single precision in halves on processors which have arithmetic of them."""
+
+
+def runs_in_halves(platform: Platform, machine_class: str, runtime: str, unit: str) -> bool:
+    """Return whether a run in single precision is computed in halves.
+
+    Args:
+        platform: The machine.
+        machine_class: Its class.
+        runtime: The runtime.
+        unit: The peak that the run is on.
+    """
+    halves = machine_class == "cpu_mobile" and runtime in IN_HALVES and platform.has("fp16")
+    return halves and unit == "fp32"
 
 
 def _word(name: str) -> NDArray[np.object_]:
@@ -270,6 +298,6 @@ def _peak_of(
     return peak
 
 
-def _common_name(datatype: str) -> str:
+def common_name(datatype: str) -> str:
     """Return the name that tables give a precision: int8 of weights and activations is int8."""
     return {"w8a8": "int8", "bf16": "fp16", "tf32": "fp32"}.get(datatype, datatype)

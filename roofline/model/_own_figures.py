@@ -8,7 +8,9 @@ and 2.26).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -50,8 +52,20 @@ class OwnFigures:
     """What each leaves, by the inverse of the covariance of what they leave."""
     inverse: Floats
     """The inverse of the covariance of the figures."""
-    settings: frozenset[str] = frozenset()
-    """The runtimes and datatypes of the figures, ``openvino/int8``."""
+    settings: Mapping[str, int] = field(default_factory=dict[str, int])
+    """How many figures are of each runtime and datatype, ``openvino/int8``."""
+    in_flight: frozenset[str] = frozenset()
+    """The runtimes of which a figure is with several runs in flight."""
+
+    def find_runtimes(self, datatype: str) -> list[str]:
+        """Return the runtimes of the figures, the most usual first: those at a datatype, else those at any."""
+        many: Counter[str] = Counter()
+        here: Counter[str] = Counter()
+        for setting, count in sorted(self.settings.items()):
+            runtime, _, other = setting.rpartition("/")
+            many[runtime] += count
+            here[runtime] += count * (other == datatype)
+        return [name for name, count in (+here or many).most_common() if count]
 
     def at(self, places: Floats, shares: Floats) -> tuple[Floats, Floats]:
         """Return what runs inherit, in logarithms, and by how much less their variance is than before the figures.

@@ -15,6 +15,7 @@ four numbers, one for each of a, w, k and t; figures measured on it say which. A
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -147,9 +148,7 @@ class TimeLaw:
         if not any(effect.figures for effect in (effects or {}).values()):
             return found
         each = self._effects_of(facts.machine, facts.setting, effects)
-        return with_figures(
-            found, facts.machine, each, self.features(facts), spread, effects or {}
-        )
+        return with_figures(found, each, self.features(facts), spread)
 
     def _machines(
         self, facts: Facts, effects: Mapping[str, Effect] | None
@@ -185,7 +184,8 @@ class TimeLaw:
             return [self.effects.get(name) for name in machines]
         found: list[Effect | None] = []
         for name, setting in zip(machines, settings, strict=True):
-            effect, before = effects.get(name), self.effects.get(name)
+            whole, before = effects.get(name), self.effects.get(name)
+            effect = None if whole is None else whole.under(setting)
             apart = effect and effect.figures and setting not in effect.figures.settings
             ran = apart and before is not None and setting in before.settings
             found.append(before if ran else effect)
@@ -259,7 +259,9 @@ class TimeLaw:
         deviation, known = found.deviation.copy(), found.known.copy()
         own = self.layers.spread(part.own)
         many, here = np.isfinite(own), (known[rows] != BESIDE) & (covered >= COVERED)
-        known[rows[here]] = np.where(many, MANY_LAYERED, FEW_LAYERED)[here]
+        # A machine with many runs, few of them of known layers, is as sure as by its other runs.
+        few = np.where(known[rows] == MANY, MANY, FEW_LAYERED)
+        known[rows[here]] = np.where(many, MANY_LAYERED, few)[here]
         between = np.maximum(deviation[rows] ** 2 - spread[rows] ** 2, 0)
         deviation[rows] = np.where(many & here, np.sqrt(between + own**2), deviation[rows])
         return Estimates(moved, shared, deviation, known)
@@ -320,7 +322,7 @@ class TimeLaw:
             at = runs.take(each).at(batches.reshape(rows))
             found = self._by_layers(found, at, means[each], around)
         known_of = self._effects_of(runs.machine[each], runs.setting[each], effects)
-        return with_figures(found, runs.machine[each], known_of, values, around, effects or {})
+        return with_figures(found, known_of, values, around)
 
     def _estimates(
         self,
@@ -373,9 +375,10 @@ class TimeLaw:
             places, found.shares, prior.covariance,
             (prior.spread or self.row_deviation) ** 2, measured - found.log_time,
         )  # fmt: skip
-        given = frozenset(facts.setting)
-        figures = replace(figures, settings=given)
-        return replace(effect, figures=figures, settings=prior.settings | given)
+        given = Counter(str(setting) for setting in facts.setting)
+        several = facts.runtime[facts.numbers["throughput"] > 0]
+        figures = replace(figures, settings=given, in_flight=frozenset(several))
+        return replace(effect, figures=figures, settings=prior.settings | set(given))
 
 
 def _columns(values: Mapping[str, Floats]) -> Floats:

@@ -16,14 +16,15 @@ from roofline.model._evidence_runs import NetworkRun, Runs, runs_of
 from roofline.model._expected_data import Parameters, shipped_parameters
 from roofline.model._forward import PART_NAMES, PARTS
 from roofline.model._law_estimates import Effect
+from roofline.model._network_facts import common_name
 from roofline.model._network_layers import groups_of_workload
 from roofline.model._outcomes import Law, Outcomes, codes
 from roofline.model._prediction import Basis, Bound, Prediction, Term
+from roofline.model._reach import ANYWHERE, Reach, reach_of
 from roofline.model._registry import Gives, Model, Need, models
 from roofline.model._units import choose_unit
 from roofline.model.deployment import deployment
 from roofline.model.equation1 import law, network_requirement
-from roofline.model.fast_convolution import room
 from roofline.number_format import plural
 
 if TYPE_CHECKING:
@@ -96,15 +97,14 @@ def estimates(
         DatatypeError: The machine has no unit for the datatype.
     """
     known = parameters or shipped_parameters()
-    run = deployment(platform, runtime, known)
+    run = deployment(platform, runtime, known, _runtimes_of(effect, datatype))
     if run is None or not workload.macs:
         return ()
     unit = choose_unit(platform, datatype)[0] if unit is None else unit
 
     asked = NetworkRun(workload, platform, run, datatype, unit)
-    (runs,) = runs_of(
-        [asked], np.asarray(batches, np.float64), None if effect is None else {platform.key: effect}, known,
-    )  # fmt: skip
+    effects = None if effect is None else {**known.law.effects, platform.key: effect}
+    (runs,) = runs_of([asked], np.asarray(batches, np.float64), effects, known)
     rests_on = _figures(asked, effect, known, _rests_on(asked, known))
     alone, ends = runs.latency_s, runs.interval_latency_s
     return tuple(
@@ -115,10 +115,16 @@ def estimates(
             None if ends is None else (float(ends[0][place]), float(ends[1][place])),
             {PART_NAMES[p]: float(x) for p, x in zip(PARTS, runs.shares[place], strict=True)},
             "published" if run.runtime in known.usage[run.machine_class] else "borrowed", rests_on,
-            known.version, run.usage.throughput,
+            known.version, asked.several(effects),
         )
         for place in range(len(batches))
     )  # fmt: skip
+
+
+def _runtimes_of(effect: Effect | None, datatype: str) -> Sequence[str]:
+    """Return the runtimes of the figures of a machine, the most usual at a datatype first."""
+    figures = None if effect is None else effect.figures
+    return () if figures is None else figures.find_runtimes(common_name(datatype))
 
 
 def _figures(asked: NetworkRun, effect: Effect | None, known: Parameters, runs: str) -> str:
@@ -127,9 +133,10 @@ def _figures(asked: NetworkRun, effect: Effect | None, known: Parameters, runs: 
         return runs
     (setting,) = asked.facts(in_flight=False).setting
     before = known.law.effects.get(asked.platform.key)
-    if setting in effect.figures.settings:
+    figures = effect.under(setting).figures or effect.figures
+    if setting in figures.settings:
         return f"figures of this machine, on {runs}"
-    others = ", ".join(sorted(effect.figures.settings))
+    others = ", ".join(sorted(figures.settings))
     if before is not None and setting in before.settings:
         return f"{runs}, which figures with other runtimes or datatypes ({others}) do not move"
     return f"figures of this machine with other runtimes or datatypes ({others}), on {runs}"
@@ -174,27 +181,19 @@ def _at(case: Case, batches: tuple[int, ...]) -> tuple[Prediction, ...]:
     if not found:
         return ()
     times = evaluate(case, network_requirement(case), [case.unit], batches)
+    asked = _run_of(case)
+    reach = ANYWHERE if asked is None else reach_of(case, asked.deployment)
     return tuple(
         as_prediction(
             conclude(replace(case, batch=batch), times, "expected", place=place),
             found[place],
-            _room(case),
+            reach,
         )
         for place, batch in enumerate(batches)
     )
 
 
-REACHED = 1.4
-"""Times a bound that runs of the evidence reach by such algorithms: VGG in fp32 and fp16 on cards of NVIDIA."""
-
-
-def _room(case: Case) -> float:
-    """Return how many times a run may exceed the bound of a case, where that holds: as its note says and runs do."""
-    known = case.platform.kind in {"cpu", "gpu"}
-    return min(room(case.workload, case.unit), REACHED) if known else 1.0
-
-
-def within(bound: Prediction, found: Estimate, beyond: float = 1.0) -> Estimate:
+def within(bound: Prediction, found: Estimate, reach: Reach = ANYWHERE) -> Estimate:
     """Return an estimate that a bound has capped, where the bound holds.
 
     No run is above a bound that holds: what of the expected distribution lies below it says what to expect, so that an
@@ -203,13 +202,14 @@ def within(bound: Prediction, found: Estimate, beyond: float = 1.0) -> Estimate:
     Args:
         bound: The bound.
         found: The estimate.
-        beyond: How many times the bound a run may reach by faster algorithms.
+        reach: How far beyond it a run may lie.
     """
     most, least = bound.throughput_fps, bound.latency_s
     if not bound.upper_bound or most is None or least is None:
         return found
-    most, least = most * beyond, least / beyond
-    by = "the bound" if beyond == 1 else f"{beyond:.2g} times the bound"
+    most = min(most * reach.times, reach.most_fps)
+    least = max(least / reach.times, bound.batch / reach.most_fps)
+    by = "the bound" if reach.times == 1 else f"{reach.times:.2g} times the bound"
     high = found.interval_fps[1]
     fps, low, less = cap_throughput(most, found.fps, *found.interval_fps)
     told = (
@@ -233,15 +233,15 @@ def within(bound: Prediction, found: Estimate, beyond: float = 1.0) -> Estimate:
     return found
 
 
-def as_prediction(bound: Prediction, found: Estimate, beyond: float = 1.0) -> Prediction:
+def as_prediction(bound: Prediction, found: Estimate, reach: Reach = ANYWHERE) -> Prediction:
     """Return an estimate as a prediction, given the bound that it stands beside and never exceeds.
 
     Args:
         bound: The bound.
         found: The estimate.
-        beyond: How many times the bound a run may reach by faster algorithms, as the bound's notes say.
+        reach: How far beyond it a run may lie.
     """
-    found = within(bound, found, beyond)
+    found = within(bound, found, reach)
     memory = found.shares["weights"] + found.shares["activations"]
     held = max(
         (found.shares["compute"], Bound.COMPUTE), (memory, Bound.MEMORY),
@@ -276,10 +276,11 @@ def _law(case: Case) -> Law | None:
     if asked is None:
         return None
     bound_at, known, effects = law(case), shipped_parameters(), _effects([case])
+    reach = reach_of(case, asked.deployment)
 
     def at(batches: Floats) -> Outcomes:
         (runs,) = runs_of([asked], batches, effects, known)
-        return _beside(bound_at.at(batches), runs, _room(case))
+        return _beside(bound_at.at(batches), runs, batches, reach)
 
     return Law(at, _WIDTH)
 
@@ -299,14 +300,17 @@ def beside(
         runs_of([each for each in asked if each], batches, _effects(cases), shipped_parameters())
     )
     return [
-        None if each is None else _beside(bound, next(runs), _room(case))
+        None
+        if each is None
+        else _beside(bound, next(runs), batches, reach_of(case, each.deployment))
         for case, each, bound in zip(cases, asked, bounds, strict=True)
     ]
 
 
 def _run_of(case: Case) -> NetworkRun | None:
     """Return how a case is taken to be run; None where there is no basis."""
-    run = deployment(case.platform, case.runtime)
+    effect = (case.effects or {}).get(case.platform.key)
+    run = deployment(case.platform, case.runtime, None, _runtimes_of(effect, case.precision.name))
     if not _is_alike(case.workload) or run is None or not case.workload.macs:
         return None
     return NetworkRun(case.workload, case.platform, run, case.precision.name, case.unit)
@@ -320,17 +324,21 @@ def _effects(cases: Sequence[Case]) -> Mapping[str, Effect]:
     return known
 
 
-def _beside(bound: Outcomes, runs: Runs, beyond: float) -> Outcomes:
+def _beside(bound: Outcomes, runs: Runs, batches: Floats, reach: Reach) -> Outcomes:
     """Return estimates at many batches, given the bound that they stand beside; see `as_prediction`."""
     many = len(bound.ops)
     holds = bound.upper_bound & ~np.isnan(bound.throughput_fps)
     fps, low, high = cap_throughput(
-        np.where(holds, beyond * bound.throughput_fps, np.nan), runs.fps, *runs.interval_fps
+        np.where(holds, np.minimum(reach.times * bound.throughput_fps, reach.most_fps), np.nan),
+        runs.fps,
+        *runs.interval_fps,
     )
     latency, ends = np.full(many, np.nan), None
     if runs.latency_s is not None and runs.interval_latency_s is not None:
         latency, short, long = raise_latency(
-            np.where(holds, bound.latency_s / beyond, 0.0),
+            np.where(
+                holds, np.maximum(bound.latency_s / reach.times, batches / reach.most_fps), 0.0
+            ),
             runs.latency_s,
             *runs.interval_latency_s,
         )

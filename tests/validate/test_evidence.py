@@ -22,7 +22,8 @@ from roofline.model._quantiles import quantiles, weighted_quantile
 from roofline.spec import platform
 from roofline.validate.evidence.evidence import combine, names
 from roofline.validate.evidence.fit import Fitting
-from roofline.validate.evidence.leaving import LawsWithout, leave_silicon
+from roofline.validate.evidence.laws_without import LawsWithout
+from roofline.validate.evidence.leaving import leave_silicon
 from roofline.validate.evidence.measures import order, spearman, summary
 from roofline.validate.evidence.page import page
 from roofline.validate.evidence.published import pixels_of, read_published

@@ -31,7 +31,8 @@ from roofline.model._layer_law import LAYER_PARTS, LayerLaw, time_of_layers
 from roofline.model._network_layers import groups_of_workload, layer_counts
 from roofline.model._run_facts import join_facts
 from roofline.validate.evidence.fit import Fitting
-from roofline.validate.evidence.leaving import LawsWithout, leave_family
+from roofline.validate.evidence.laws_without import LawsWithout
+from roofline.validate.evidence.leaving import leave_family
 from roofline.validate.evidence.measures import summary
 from roofline.validate.evidence.named_layers import layers_of, networks
 from roofline.validate.evidence.priors import Options

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 import roofline as rl
+from roofline.errors import TableError
 from roofline.model._own_figures import COMMON, REPEATED, own_figures
 from roofline.model._surface import SCALES
-from roofline.model.expected import estimate, estimates
+from roofline.model.equation1 import equation1
+from roofline.model.expected import Estimate, estimate, estimates
 from roofline.spec import platform
 from roofline.validate.evidence.figures import read_effects
 
@@ -94,3 +96,69 @@ def test_rates_do_not_fall_with_the_batch_around_a_figure(
     )
     rates = [each.fps for each in found]
     assert rates == sorted(rates)
+
+
+def _said(rows: str, machine: str, folder: Path, **choices: object) -> Estimate:
+    path = folder / "figures.csv"
+    path.write_text(f"machine,network,datatype,batch,fps,mode,runtime\n{rows}\n")
+    place = platform(machine)
+    effect = read_effects(path, [place])[place.key]
+    found = estimate(rl.load("resnet50"), place, datatype="fp16", effect=effect, **choices)
+    assert found is not None
+    return found
+
+
+def test_figures_of_another_runtime_do_not_move_what_a_runtimes_own_say(tmp_path: Path) -> None:
+    own = "l4,resnet50,fp16,8,5000,single,trt"
+    alone = _said(own, "l4", tmp_path, batch=8, runtime="trt")
+    both = _said(
+        f"{own}\nl4,resnet50,fp16,8,900,single,ort\nl4,vgg16,fp16,8,90,single,ort", "l4", tmp_path, batch=8,
+        runtime="trt",
+    )  # fmt: skip
+    assert both.fps == pytest.approx(alone.fps, rel=1e-9)
+    other = _said(own, "l4", tmp_path, batch=8, runtime="ort")
+    given = _said(
+        f"{own}\nl4,resnet50,fp16,8,900,single,ort", "l4", tmp_path, batch=8, runtime="ort"
+    )
+    assert abs(np.log(given.fps / 900)) < abs(np.log(other.fps / 900))
+
+
+def test_figures_of_one_run_behind_another_are_not_of_several_in_flight(tmp_path: Path) -> None:
+    alone = _said("l4,resnet50,fp16,1,300,single,trt", "l4", tmp_path)
+    assert not alone.in_flight
+    assert alone.fps == pytest.approx(300, rel=0.25)
+    assert alone.latency_s == pytest.approx(1 / alone.fps)
+    several = _said("l4,resnet50,fp16,1,3000,throughput,trt", "l4", tmp_path)
+    assert several.in_flight
+
+
+@pytest.mark.parametrize("machine", ["mi300a", "rtx-4090", "h100-sxm"])
+def test_a_machine_runs_by_default_what_its_figures_are_of(machine: str, tmp_path: Path) -> None:
+    found = _said(f"{machine},resnet50,fp16,8,2000,single,pt-eager", machine, tmp_path, batch=8)
+    assert found.runtime == "pt-eager"
+    assert found.fps == pytest.approx(2000, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["l4,resnet50,fp16,1,40000,throughput,trt", "rtx-4090,vgg16,fp16,128,15000,batch,pt-compile"],
+)
+def test_a_figure_above_its_bound_is_refused(row: str, tmp_path: Path) -> None:
+    path, machine = tmp_path / "figures.csv", platform(row.split(",", maxsplit=1)[0])
+    path.write_text(f"machine,network,datatype,batch,fps,mode,runtime\n{row}\n")
+    with pytest.raises(TableError, match=r"row 1: .* times the most that Equation 1 allows"):
+        read_effects(path, [machine])
+
+
+def test_a_figure_a_little_above_its_bound_is_named(tmp_path: Path) -> None:
+    said: list[str] = []
+    path, machine = tmp_path / "figures.csv", platform("rtx-4090")
+    workload = rl.load("resnet50").under(precision="fp16")
+    most = equation1(workload, machine, datatype="fp16", batch=64).throughput_fps
+    assert most is not None
+    path.write_text(
+        f"machine,network,datatype,batch,fps\nrtx-4090,resnet50,fp16,64,{1.1 * most}\n"
+    )
+    read_effects(path, [machine], said.append)
+    assert len(said) == 1
+    assert "1.1 times the bound of rtx-4090" in said[0]

@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from roofline.validate.evidence.cells import optional_number
+
 if TYPE_CHECKING:
     from roofline.spec import Platform
 
@@ -13,13 +15,21 @@ MISCOUNTED = frozenset({("openvino", "bert-base-cased124"), ("openvino", "bert-b
 """Source and network of runs whose counts are not those of what ran: later tables of the source run BERT base 2.8 to
 3.8 times as fast on the same seven machines, and BERT large as fast: more tokens were run than the name says."""
 
+MOST_OF_PEAK: Mapping[str, float] = {"npu": 2.0, "fpga_dpu": 2.0}
+"""Rate of arithmetic over the stated peak, by class, from which a row's counts are another network's: accelerators of
+fixed clocks that compute in integers have no way past their peak."""
+
 OF_CORES = "cpu_mobile"
 """The class whose tables state peaks of some cores, of which its platform files know better what they do."""
 
 
 def is_miscounted(row: Mapping[str, str]) -> bool:
-    """Return whether the counts that a row states are known to be another network's."""
-    return (row.get("source", ""), row["network"]) in MISCOUNTED
+    """Return whether the counts that a row states are known to be another network's, or cannot be its own."""
+    if (row.get("source", ""), row["network"]) in MISCOUNTED:
+        return True
+    most = MOST_OF_PEAK.get(row["machine_class"])
+    giga, fps, peak = (optional_number(row, name) for name in ("gmacs", "fps", "peak_op_s"))
+    return most is not None and 2e9 * giga * fps > most * peak
 
 
 def scale_peaks(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
 
 from roofline.model._core import Floats
+from roofline.model._evidence_runs import effect_of
 from roofline.model._law_estimates import (
     BESIDE,
     FAR,
@@ -22,8 +23,7 @@ from roofline.model._law_estimates import (
 from roofline.model._quantiles import EIGHT_OF_TEN, POOLED, Pairs, Quantiles, quantiles
 from roofline.model._time_law import TimeLaw
 from roofline.validate.evidence.evidence import Evidence, Mask, Names, Rows, names
-from roofline.validate.evidence.fit import Fitting
-from roofline.validate.evidence.priors import Options
+from roofline.validate.evidence.laws_without import LawsWithout
 
 GROUPS = 6
 """Into how many groups silicon, or families of networks, are dealt where leaving out each alone would take too long."""
@@ -55,45 +55,6 @@ class Holdout:
     out."""
 
 
-class LawsWithout:
-    """Laws of evidence without some of it: each is fitted from the law of all on."""
-
-    def __init__(
-        self,
-        evidence: Evidence,
-        options: Options | None = None,
-        progress: Callable[[], None] | None = None,
-    ) -> None:
-        """Fit the law of all.
-
-        Args:
-            evidence: The runs.
-            options: What is chosen before a fit.
-            progress: Called after each law without something.
-        """
-        self.evidence = evidence
-        self._fitting = Fitting(evidence, options)
-        self._fitting.fit(layers=False)
-        self._progress = progress
-
-    def law(self, left_out: Sequence[str], by: Names, *, layers: bool = True) -> TimeLaw:
-        """Return the law without the runs of some labels.
-
-        Args:
-            left_out: The labels.
-            by: The label of each run.
-            layers: Whether the law of layers is fitted too.
-        """
-        law = self._fitting.fit(names(left_out), by, layers=layers)
-        if self._progress is not None:
-            self._progress()
-        return law
-
-    def rows(self, left_out: Sequence[str], by: Names) -> Rows:
-        """Return the runs of some labels; the arguments are those of `law`."""
-        return np.flatnonzero(np.isin(by.astype(str), names(left_out).astype(str)))
-
-
 def members(dealt: Mapping[str, int]) -> Iterator[list[str]]:
     """Yield the labels of each group, group by group."""
     for place in sorted(set(dealt.values())):
@@ -120,15 +81,17 @@ def leave_silicon(without: LawsWithout) -> Holdout:
     group = np.asarray([dealt[name] for name in evidence.silicon])
     parts: list[tuple[Rows, Estimates]] = []
     laws: dict[str, TimeLaw] = {}
-    for name in dealt:
-        law = laws[name] = without.law([name], by, layers=False)
+    for name, law in zip(
+        dealt, without.laws([[name] for name in dealt], by, layers=False), strict=True
+    ):
+        laws[name] = law
         rows = without.rows([name], by)
         parts.append((rows, law.estimate(evidence.facts.take(rows))))
     residuals = np.full((GROUPS, len(evidence)), np.nan)
     far = np.zeros((GROUPS, len(evidence)), bool)
-    for first, second in combinations(range(min(GROUPS, len(dealt))), 2):
-        out = [name for name, place in dealt.items() if place in {first, second}]
-        law = without.law(out, by, layers=False)
+    pairs = list(combinations(range(min(GROUPS, len(dealt))), 2))
+    out = [[name for name, place in dealt.items() if place in pair] for pair in pairs]
+    for (first, second), law in zip(pairs, without.laws(out, by, layers=False), strict=True):
         rows = np.flatnonzero((group == first) | (group == second))
         estimates = law.estimate(evidence.facts.take(rows))
         z = standardize(evidence.take(rows), estimates)
@@ -159,9 +122,9 @@ def leave_family(without: LawsWithout) -> Holdout:
     parts: list[tuple[Rows, Estimates]] = []
     fold, between = np.zeros(len(evidence), np.int64), np.zeros(len(evidence))
     machine = evidence.facts.machine
-    for place, out in enumerate(members(dealt)):
-        law = without.law(out, evidence.network_family)
-        rows = without.rows(out, evidence.network_family)
+    each = list(members(dealt))
+    for place, law in enumerate(without.laws(each, evidence.network_family)):
+        rows = without.rows(each[place], evidence.network_family)
         part = law.estimate(evidence.facts.take(rows))
         parts.append((rows, part))
         around = [
@@ -200,9 +163,10 @@ def leave_setting(without: LawsWithout) -> Holdout:
     several = in_several_ways(evidence)
     dealt = group_of(np.sort(by[several].astype(str)).astype(object), GROUPS)
     parts: list[tuple[Rows, Estimates]] = []
-    for out in members(dealt):
+    each = list(members(dealt))
+    for out, law in zip(each, without.laws(each, by), strict=True):
         rows = without.rows(out, by)
-        parts.append((rows, without.law(out, by).estimate(evidence.facts.take(rows))))
+        parts.append((rows, law.estimate(evidence.facts.take(rows))))
     estimates = join_estimates(parts, len(evidence))
     group = group_by_silicon(evidence)
     tables = {
@@ -246,8 +210,10 @@ def leave_unlike(without: LawsWithout, by: Names) -> Holdout:
     evidence = without.evidence
     labels = names(sorted(set(by.astype(str))))
     parts: list[tuple[Rows, Estimates]] = []
-    for label in labels:
-        law, rows = without.law([label], by, layers=False), without.rows([label], by)
+    for label, law in zip(
+        labels, without.laws([[x] for x in labels], by, layers=False), strict=True
+    ):
+        rows = without.rows([label], by)
         parts.append((rows, law.estimate(evidence.facts.take(rows), {})))
     estimates = join_estimates(parts, len(evidence))
     tables = {
@@ -362,7 +328,7 @@ def with_figures(
         rest = np.setdiff1d(rows, given)
         law = law_of(str(evidence.silicon[rows[0]]))
         effects = (
-            {machine: law.correct(evidence.facts.take(given), evidence.log_time[given])}
+            {machine: effect_of(law, evidence.facts.take(given), evidence.log_time[given], None)}
             if figures
             else {}
         )

@@ -19,9 +19,9 @@ from roofline.spec import find_alias, platform
 from roofline.surfaces import MODEL, argument
 from roofline.validate.evidence.by_graph import predictions, rate_alone, together
 from roofline.validate.evidence.evidence import Evidence, Mask, Names, names
+from roofline.validate.evidence.laws_without import LawsWithout
 from roofline.validate.evidence.leaving import (
     Holdout,
-    LawsWithout,
     in_several_ways,
     intervals,
     leave_family,
@@ -181,6 +181,7 @@ def refit(
     leave: str,
     options: Options | None = None,
     progress: Callable[[], None] | None = None,
+    without: LawsWithout | None = None,
 ) -> Holdout:
     """Predict evidence by laws fitted to the rest of it.
 
@@ -189,6 +190,7 @@ def refit(
         leave: One of `LEAVES` but ``none``.
         options: What is chosen before a fit.
         progress: Called after each fit.
+        without: What fits the laws, in the place of one that is made ready for this.
 
     Raises:
         OptionError: Nothing would be left to fit.
@@ -203,7 +205,7 @@ def refit(
             repair=f"Use {LEAVE.at('none')}, or give a table of several",
         )
     _check_judges(evidence, leave)
-    without = LawsWithout(evidence, options, progress)
+    without = without or LawsWithout(evidence, options, progress)
     if leave == "silicon":
         return leave_silicon(without)
     if leave == "family":

@@ -64,6 +64,8 @@ CONV = ("Conv", "x w", "c")
         ([("Relu", "x", "a"), ("Transpose", "a", "t")], ["a+t"]),
         ([("Relu", "x", "a"), ("ReduceMean", "a", "r"), ("Relu", "r", "b")], ["a+r", "b"]),
         ([("Relu", "x", "a"), ("GlobalMaxPool", "a", "p")], ["a", "p"]),
+        # A function for which images leave blocks goes into no convolution.
+        ([CONV, ("Softplus", "c", "a"), ("Relu", "a", "b")], ["a+b", "c"]),
         # A product takes no move along.
         ([CONV, ("Transpose", "c", "t")], ["c", "t"]),
         # A product of more than rows ends in a view of them.
@@ -89,7 +91,7 @@ def test_a_function_in_a_kernel_costs_what_it_was_seen_to_add_and_others_nothing
     law = profile(packed__Sigmoid=Sample((ELEMENTS,), 0.5), elementwise__Relu=Sample((64.0,), 1.0))
     steps = steps_of(asked, law)
     assert steps is not None
-    kinds = [step.work.kind for step in steps if step.work is not None]
+    kinds = [step.work.kind for step in steps if step.work and "layout" not in step.work.kind]
     assert kinds == ["conv.1x1.fp32", "packed.Sigmoid"]
     # By the rules of a runtime that is measured, with nothing measured, all stand alone.
     alone = steps_of(asked, replace(law, fusion=""))
@@ -102,6 +104,18 @@ def test_the_slowest_function_bears_a_chain_that_no_product_stands_in() -> None:
     steps = steps_of(asked, profile(packed__Sigmoid=Sample((ELEMENTS,), 0.5)))
     assert steps is not None
     assert [step.layer for step in steps] == ["s"]
+
+
+def test_images_are_taken_out_of_blocks_and_back_even_where_that_was_not_measured() -> None:
+    asked = network(CONV, ("Softplus", "c", "a"), ("Conv", "a w", "d"))
+    steps = steps_of(asked, profile(elementwise__Relu=Sample((64.0,), 1.0)))
+    assert steps is not None
+    moved = [step.layer for step in steps if step.work and step.work.kind == "layout.convert"]
+    assert moved == ["x", "c", "a"]
+    # A runtime of which no such cost was measured is taken to have none.
+    alone = steps_of(asked, replace(profile(elementwise__Relu=Sample((64.0,), 1.0)), fusion=""))
+    assert alone is not None
+    assert not any(step.work and step.work.kind == "layout.convert" for step in alone)
 
 
 def entry(made: Profile) -> Entry:

@@ -317,7 +317,7 @@ def _layout(
     integers: frozenset[str],
 ) -> _Layout:  # fmt: skip
     """Return where values are packed and unpacked: wherever kernels on packed channels meet others."""
-    if "layout.convert" not in profile.samples:
+    if "layout.convert" not in profile.samples and profile.fusion != BY_INDEX:
         return _Layout((), frozenset())
     packing = PACKINGS[profile.fusion]
     packed: dict[str, bool] = {}

@@ -34,6 +34,11 @@ class _Pattern(IntEnum):
 
 
 _AS_THEY_ARE = ("Identity", "Dropout", "BatchNormalization")
+_OUT_OF_BLOCKS = frozenset(
+    {"Ceil", "Elu", "Equal", "Floor", "Greater", "Less", "Log", "Mod", "PRelu", "Pow", "Round", "Selu", "Softplus",
+     "Sqrt", "Where"}
+)  # fmt: skip
+"""Work on elements for which images leave blocks of channels: no convolution takes it along."""
 _ROWS = 2
 """Axes of a product's result up to which what follows is taken along: more are a view of its rows."""
 
@@ -104,6 +109,7 @@ def kernels_of(layers: Sequence[Layer]) -> list[list[Layer]]:
         if root(place) in {root(step) for step in with_product}:
             # Of a product and of what it took along: the rest must be of its shape.
             alike = layers[place].output_bytes == layers[sink].output_bytes
+            alike = alike and layers[sink].op_type not in _OUT_OF_BLOCKS
             if patterns[sink] is _Pattern.EACH and alike and _takes_along(layers[place]):
                 merge(place, lambda step: patterns[step] is _Pattern.EACH, sink)
         elif pattern <= _Pattern.MOVED:

@@ -77,10 +77,12 @@ def _parameter(name: str, default: Any, hint: Any, text: str | None = None) -> P
     info: Any = copy(stated) if isinstance(stated, (ArgumentInfo, OptionInfo)) else typer.Option()
     if isinstance(info, OptionInfo):
         # Without a default, which an annotation has none of, the first flag stands in its place.
-        flags = [flag for flag in (info.default, *(info.param_decls or ())) if flag is not ...]
+        flags = [
+            str(flag) for flag in (info.default, *(info.param_decls or ())) if flag is not ...
+        ]
         if not any(flag.startswith("--") for flag in flags):
             flags.insert(0, "--" + name.strip("_").replace("_", "-"))
-        info.default, info.param_decls = ..., tuple(flags)
+        info.default, info.param_decls = ..., flags
     info.help = info.help or text
     kind = getattr(hint, "__origin__", hint) if stated is not None else hint
     return Parameter(

@@ -68,10 +68,14 @@ def rows_inside(layer: Layer, filters: tuple[int, ...]) -> tuple[float, ...]:
     pads = layer.attributes.get("pads")
     reach = (results - 1) * stride + (taps - 1) * apart + 1
     before = int(pads[0]) if pads else max(reach - size, 0) // 2
-    return tuple(
-        sum(0 <= row * stride + tap * apart - before < size for row in range(results)) / results
-        for tap in range(taps)
-    )
+
+    def inside(first: int) -> int:
+        """Return how many rows of the result meet the image, if that is where a row of the filter lies at the first."""
+        least = max(-(first // stride), 0)
+        most = min((size - 1 - first) // stride, results - 1)
+        return max(most - least + 1, 0)
+
+    return tuple(inside(tap * apart - before) / results for tap in range(taps))
 
 
 _INTEGER = ("MatMulInteger", "ConvInteger", "QLinearConv", "QLinearMatMul", "QGemm")

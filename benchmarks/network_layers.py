@@ -1,11 +1,13 @@
-"""The layers of networks that published tables name, for `validate/evidence/named_layers.py`; nothing is run.
+"""The layers of networks that published tables name, for `validate/evidence/named_layers.py`.
 
-    python benchmarks/network_layers.py --evidence evidence.csv [--kept layers.jsonl]    # goes on where it stopped
+    python benchmarks/network_layers.py --evidence evidence.csv [--kept layers.jsonl]
 
-Needs torch, torchvision and timm, and ultralytics and yolox for their detectors. A network of timm is built on torch's
-device without storage, at the input size that most of its runs have; of the others the operators are run, on zeros.
-What each calls is written down: per kind of layer and shape the multiply-accumulates, elements read and written,
-weights and the narrower of its channels. Batch normalizations are left out, which runtimes and exporters fold.
+goes on where it stopped. Needs torch, torchvision and timm, and ultralytics, yolox and effdet for
+their detectors. A network of timm is built on torch's device without storage, at the input size
+that most of its runs have; of the others the operators are run, on zeros. Nothing is timed.
+What each calls is written down: per kind of layer and shape the multiply-accumulates, elements
+read and written, weights and the narrower of its channels. Batch normalizations are left out,
+which runtimes and exporters fold.
 """
 
 from __future__ import annotations
@@ -16,10 +18,13 @@ import importlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from math import prod
+from functools import partial
+from math import prod, sqrt
 from pathlib import Path
 from typing import Any
 
+import plain_detectors
+import plain_layers
 import plain_networks
 import yolov7
 
@@ -30,29 +35,52 @@ from roofline.validate.evidence.published import read_published
 ROOT = Path(__file__).parents[1]
 
 VIEWS = frozenset({
-    "view", "_unsafe_view", "reshape", "permute", "transpose", "t", "expand", "unsqueeze", "squeeze", "slice", "select",
-    "split", "split_with_sizes", "unbind", "alias", "detach", "as_strided", "_reshape_alias", "empty", "zeros", "ones",
-    "arange", "scalar_tensor", "zeros_like", "empty_like", "new_empty",
+    "view", "_unsafe_view", "reshape", "permute", "transpose", "t", "expand", "unsqueeze",
+    "squeeze", "slice", "select", "split", "split_with_sizes", "unbind", "alias", "detach",
+    "as_strided", "_reshape_alias", "empty", "zeros", "ones", "arange", "scalar_tensor",
+    "zeros_like", "empty_like", "new_empty",
 })  # fmt: skip
 """Calls that move no data."""
 
 DETECTORS = (
-    "yolov3-tiny", "yolov3", *(f"yolov5{size}" for size in "nsm"), *(f"yolov6{size}" for size in "nsm"),
+    "yolov3-tiny", "yolov3",
+    *(f"yolov5{size}" for size in "nsm"), *(f"yolov6{size}" for size in "nsm"),
     *(f"yolov8{size}" for size in "nsmlx"), *(f"yolov9{size}" for size in "tsmc"),
     *(f"yolov10{size}" for size in "nsmlx"), *(f"yolo11{size}" for size in "nsmlx"),
-    *(f"yolo26{size}" for size in "nsmlx"),
+    *(f"yolo12{size}" for size in "smlx"), *(f"yolo26{size}" for size in "nsmlx"),
 )  # fmt: skip
-"""Definitions of ultralytics, at 640 pixels, as they are deployed: what is of training alone is folded or left out."""
+"""Definitions of ultralytics, at 640 pixels, as they are deployed.
+
+What is of training alone is folded or left out.
+"""
+
+MASKED = ("yolov8n", "yolov8s", "yolo11s", "yolo26s")
+"""Of those definitions the ones that find masks besides boxes."""
+
+JOINTED = ("yolov8n", "yolov8s", "yolov8m")
+"""The ones that find the joints of persons besides boxes."""
+
+MASKS = 32
+"""What a mask of ultralytics is a weighted sum of."""
+
+ANCHORED = {
+    **{f"yolov5{size}_v6": (f"yolov5{size}", 0) for size in "nsmlx"},
+    **{f"yolov5{size}_seg": (f"yolov5{size}", MASKS) for size in "ns"},
+}
+"""YOLOv5 of releases 6 and 7, whose heads have anchors.
+
+What ultralytics calls the rest of it, and the numbers of a box that weigh masks.
+"""
 
 ANCHOR_FREE = {
-    "yolox_nano": (0.33, 0.25), "yolox_tiny": (0.33, 0.375), "yolox_s": (0.33, 0.5), "yolox_m": (0.67, 0.75),
-    "yolox_l": (1.0, 1.0), "yolox_x": (1.33, 1.25),
+    "yolox_nano": (0.33, 0.25), "yolox_tiny": (0.33, 0.375), "yolox_s": (0.33, 0.5),
+    "yolox_m": (0.67, 0.75), "yolox_l": (1.0, 1.0), "yolox_x": (1.33, 1.25),
 }  # fmt: skip
 """Depth and width of the networks of yolox, at 640 pixels."""
 
 CLASSIFIERS = {
-    "squeezenet1_0": 224, "squeezenet1_1": 224, "alexnet": 224, "googlenet": 224, "shufflenet_v2_x1_0": 224,
-    "mnasnet1_0": 224, "mnasnet0_5": 224,
+    "squeezenet1_0": 224, "squeezenet1_1": 224, "alexnet": 224, "googlenet": 224,
+    "shufflenet_v2_x1_0": 224, "mnasnet1_0": 224, "mnasnet0_5": 224,
 }  # fmt: skip
 """Networks of torchvision that timm does not have, and their input sizes."""
 
@@ -136,43 +164,10 @@ def without_storage(name: str, size: int) -> tuple[Any, Any]:
     return network, torch.empty(1, 3, size, size, device="meta")
 
 
-def of_zeros(make: Callable[[], Any], size: int) -> tuple[Any, Any]:
-    """Return a network and an image of zeros."""
+def of_zeros(make: Callable[[], Any], height: int, width: int | None = None) -> tuple[Any, Any]:
+    """Return a network and an image of zeros, square unless a width is given."""
     torch: Any = importlib.import_module("torch")
-    return make(), torch.zeros(1, 3, size, size)
-
-
-def torchvision_detector(name: str) -> Any:
-    """Return a detector of torchvision without what sorts its boxes."""
-    torch: Any = importlib.import_module("torch")
-    detection: Any = importlib.import_module("torchvision.models.detection")
-    whole = getattr(detection, name)(weights=None, weights_backbone=None)
-
-    class Headed(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.whole = whole
-
-        def forward(self, data: Any) -> Any:
-            return self.whole.head(list(self.whole.backbone(data).values()))
-
-    return Headed()
-
-
-def detector(name: str) -> Any:
-    """Return a detector of ultralytics as it is deployed."""
-    tasks: Any = importlib.import_module("ultralytics.nn.tasks")
-    return tasks.DetectionModel(f"{name}.yaml", verbose=False).eval().fuse(verbose=False)
-
-
-def anchor_free(name: str) -> Any:
-    """Return a network of yolox, without what decodes its boxes."""
-    models: Any = importlib.import_module("yolox.models")
-    depth, width = ANCHOR_FREE[name]
-    separable = name == "yolox_nano"
-    head = models.YOLOXHead(80, width, depthwise=separable)
-    head.decode_in_inference = False
-    return models.YOLOX(models.YOLOPAFPN(depth, width, depthwise=separable), head)
+    return make(), torch.zeros(1, 3, height, height if width is None else width)
 
 
 def as_network(function: Callable[[Any], Any]) -> Any:
@@ -186,37 +181,105 @@ def as_network(function: Callable[[Any], Any]) -> Any:
     return Called()
 
 
-def builders(evidence: Path) -> Iterator[tuple[str, int, Build]]:
-    """Yield the name and the input size of each network, and what builds it."""
+def torchvision_detector(name: str) -> Any:
+    """Return a detector of torchvision without what sorts its boxes."""
+    detection: Any = importlib.import_module("torchvision.models.detection")
+    whole = getattr(detection, name)(weights=None, weights_backbone=None).eval()
+    return as_network(lambda data: whole.head(list(whole.backbone(data).values())))
+
+
+def detector(name: str, kind: str = "DetectionModel") -> Any:
+    """Return a network of ultralytics as it is deployed."""
+    tasks: Any = importlib.import_module("ultralytics.nn.tasks")
+    return getattr(tasks, kind)(f"{name}.yaml", verbose=False).eval().fuse(verbose=False)
+
+
+def anchored(name: str) -> Any:
+    """Return YOLOv5 with the heads of its own releases, which ultralytics does not define.
+
+    They are a convolution of each scale, and with masks the images that those are sums of.
+    """
+    modules: Any = importlib.import_module("ultralytics.nn.modules")
+    definition, masks = ANCHORED[name]
+    network = detector(definition)
+    last = network.model[-1]
+    width = last.cv2[0][0].conv.in_channels
+    images = modules.Proto(width, width, masks).eval() if masks else None
+    outputs = plain_detectors.ANCHORS * (plain_detectors.OUTPUTS + masks)
+
+    def find(scales: list[Any]) -> list[Any]:
+        boxes = [plain_layers.conv(scale, outputs, act=None) for scale in scales]
+        return boxes if images is None else [*boxes, images(scales[0])]
+
+    heads = as_network(find)
+    heads.i, heads.f = last.i, last.f  # its place in the network, and what it is given
+    network.model[-1] = heads
+    return as_network(network._predict_once)
+
+
+def efficientdet() -> Any:
+    """Return EfficientDet-D0 as TensorFlow pads it, without what sorts its boxes."""
+    effdet: Any = importlib.import_module("effdet")
+    return effdet.EfficientDet(
+        effdet.get_efficientdet_config("tf_efficientdet_d0"), pretrained_backbone=False
+    )
+
+
+def anchor_free(name: str) -> Any:
+    """Return a network of yolox, without what decodes its boxes."""
+    models: Any = importlib.import_module("yolox.models")
+    depth, width = ANCHOR_FREE[name]
+    separable = name == "yolox_nano"
+    head = models.YOLOXHead(80, width, depthwise=separable)
+    head.decode_in_inference = False
+    return models.YOLOX(models.YOLOPAFPN(depth, width, depthwise=separable), head)
+
+
+def of_timm(evidence: Path) -> Iterator[tuple[str, int, Build]]:
+    """Yield the networks of timm that a table has runs of, at the size that most have."""
     sizes: dict[str, Counter[int]] = defaultdict(Counter)
     for row in read_published(evidence).rows:
         if row["source"] == "timm":
             sizes[row["network"]][int(row["input_size"])] += 1
     for name in sorted(sizes):
         size = sizes[name].most_common(1)[0][0]
-        yield name, size, lambda name=name, size=size: without_storage(name, size)
+        yield name, size, partial(without_storage, name, size)
+
+
+def of_packages() -> Iterator[tuple[str, int, Callable[[], Any]]]:
+    """Yield what other packages define: name, input size, and what returns the network."""
     models: Any = importlib.import_module("torchvision.models")
     for name, size in CLASSIFIERS.items():
-        make = lambda name=name: getattr(models, name)(weights=None)  # noqa: E731
-        yield name, size, lambda make=make, size=size: of_zeros(make, size)
+        yield name, size, partial(getattr(models, name), weights=None)
     for name, size in HEADED.items():
-        yield (
-            name,
-            size,
-            lambda name=name, size=size: of_zeros(lambda: torchvision_detector(name), size),
-        )
+        yield name, size, partial(torchvision_detector, name)
     for name in DETECTORS:
-        yield name, 640, lambda name=name: of_zeros(lambda: detector(name), 640)
+        yield name, 640, partial(detector, name)
+    for name in MASKED:
+        yield f"{name}_seg", 640, partial(detector, f"{name}-seg", "SegmentationModel")
+    for name in JOINTED:
+        yield f"{name}_pose", 640, partial(detector, f"{name}-pose", "PoseModel")
+    for name in ANCHORED:
+        yield name, 640, partial(anchored, name)
     for name in ANCHOR_FREE:
-        yield name, 640, lambda name=name: of_zeros(lambda: anchor_free(name), 640)
+        yield name, 640, partial(anchor_free, name)
+    yield "efficientdet_d0", 512, efficientdet
+
+
+def builders(evidence: Path) -> Iterator[tuple[str, int, Build]]:
+    """Yield the name and the input size of each network, and what builds it.
+
+    The size of an image that is not square is the side of a square of as many pixels.
+    """
+    yield from of_timm(evidence)
+    for name, size, make in of_packages():
+        yield name, size, partial(of_zeros, make, size)
     for name, network in yolov7.NETWORKS.items():
-        yield name, 640, lambda network=network: of_zeros(lambda: as_network(network), 640)
-    for name, (size, network) in plain_networks.NETWORKS.items():
-        yield (
-            name,
-            size,
-            lambda network=network, size=size: of_zeros(lambda: as_network(network), size),
-        )
+        yield name, 640, partial(of_zeros, partial(as_network, network), 640)
+    for name, (size, network) in (plain_detectors.NETWORKS | plain_networks.NETWORKS).items():
+        sides = size if isinstance(size, tuple) else (size, size)
+        side = round(sqrt(prod(sides)))
+        yield name, side, partial(of_zeros, partial(as_network, network), *sides)
 
 
 def kept_lines(kept: Path) -> dict[str, dict[str, Any]]:

@@ -111,6 +111,31 @@ def test_every_number_has_a_source_and_guesses_say_so(key: str) -> None:
             assert source.url is None, f"{path} is a guess and names a document"
 
 
+def test_a_price_is_of_the_memory_that_the_file_states() -> None:
+    prices = {
+        key: spec.price
+        for key in FILES
+        if (spec := spec_of(key)).price and "GB" in (spec.price.note or "")
+    }
+    assert "rpi4" in prices
+    for key, price in prices.items():
+        stated = re.search(r"(\d+) GB", price.note or "")
+        capacity = platform(key).capacity
+        assert stated, key
+        assert capacity is None or capacity == float(stated[1]) * 1e9, key
+
+
+def test_a_mac_has_no_price_of_a_smaller_memory() -> None:
+    macs = [spec for key in FILES if (spec := spec_of(key)).vendor == "Apple" and spec.price]
+    assert all("GB" in (spec.price.note or "") for spec in macs if spec.price)
+
+
+def test_cdna_2_has_no_tf32() -> None:
+    for key in ("mi100", "mi210", "mi250", "mi250x", "mi250-gcd"):
+        assert "tf32" in spec_of(key).absent
+    assert platform("mi250x").peak("fp32", alternative="matrix") == 95.7e12
+
+
 @pytest.mark.parametrize("key", FILES)
 def test_it_validates_against_the_json_schema(key: str) -> None:
     content = yaml.safe_load(FILES[key].read_text())

@@ -24,6 +24,7 @@ from roofline.advice import (
 )
 from roofline.advice.accuracies import known_accuracies
 from roofline.advice.candidate import part_of
+from roofline.advice.judgement import LEAST_MEMORY
 from roofline.advice.remedies import SHARES, with_remedies
 from roofline.advice.search import BATCHES, rank
 from roofline.chart import charts, read_rows
@@ -639,3 +640,106 @@ def test_a_machine_whose_runtimes_nobody_ran_stands_behind_those_with_runs() -> 
     assert not any(entry.is_borrowed for entry in found.candidates if entry.platform == "l4")
     alone = advise(load("resnet50_v15"), keys("metis-m2"), Wish(fps=300), datatypes=["int8"])
     assert "no run of its runtimes is published" in verdict(alone, Wish(fps=300), ["resnet50_v15"])
+
+
+def test_a_network_is_not_known_to_fit_in_a_memory_that_no_file_states() -> None:
+    silent, stated = keys("radeon-780m", "apple-m4-max")
+    assert silent.capacity is None
+    found = advise_decoder(
+        decoder("llama31_70b"), Request(), [silent, stated], Wish(fps=1), datatypes=["w4a16"]
+    )
+    by_key = {entry.platform: entry for entry in found.candidates}
+    unsure = by_key[silent.key]
+    assert unsure.answer == "unknown"
+    needed = f"{unsure.prediction.required_bytes / 1e9:.1f} GB"
+    assert [hurdle.text for hurdle in unsure.doubts] == [f"memory unknown, needs {needed}"]
+    assert by_key[stated.key].suits
+    assert silent.key not in verdict(found, Wish(fps=1), ["llama31_70b"])
+
+
+@pytest.mark.parametrize(
+    ("weights", "answer"), [(LEAST_MEMORY, "yes"), (LEAST_MEMORY + 1, "unknown")]
+)
+def test_what_every_machine_holds_fits_where_no_memory_is_stated(weights, answer) -> None:
+    work = Workload.from_table("net", ops=8e9, weights=weights, bits=8, source="test")
+    (entry,) = advise(
+        work, keys("hailo-8"), Wish(1, efficiency=0.5), datatypes=["int8"]
+    ).candidates
+    assert entry.answer == answer
+
+
+def test_the_least_memory_is_that_of_the_files() -> None:
+    machines = [platform(key) for key in platform_keys()]
+    outside = [
+        entry.capacity
+        for entry in machines
+        if entry.capacity and not entry.memories[0].on_chip and entry.segment != "microcontroller"
+    ]
+    assert min(outside) == LEAST_MEMORY
+    silent = [entry for entry in machines if entry.capacity is None]
+    assert not any(
+        entry.memories[0].on_chip or entry.segment == "microcontroller" for entry in silent
+    )
+
+
+def test_a_machine_with_runs_before_a_faster_one_without_is_said_to_be_so_for_that() -> None:
+    wish = Wish(fps=5)
+    found = advise(
+        load("resnet50"), keys("atom-x5-e3940", "ax620a-npu:full"), wish, datatypes=["int8"]
+    )
+    first, second = found.candidates
+    assert (first.platform, second.is_borrowed) == ("atom-x5-e3940", True)
+    assert first.low < second.low
+    said = verdict(found, wish, ["resnet50"])
+    assert "low end is higher" not in said
+    assert "but no run of the runtimes of ax620a-npu:full is published" in said
+
+
+def test_a_slower_machine_that_is_first_by_another_order_has_no_higher_low_end() -> None:
+    found = advise(load("resnet50"), keys("t4", "l4"), Wish(fps=5), datatypes=["int8"])
+    turned = replace(found, candidates=found.candidates[::-1])
+    assert turned.candidates[0].low < turned.candidates[1].low
+    assert "low end is higher" not in verdict(turned, Wish(fps=5), ["resnet50"], "total_w:asc")
+
+
+def test_what_a_price_buys_is_said(capsys) -> None:
+    asked = ["advise", "resnet50", "-d", "int8", "--min-fps", "5", "--max-price", "1000"]
+    asked += ["-p", "atom-x5-e3940,rpi5"]
+    code, out, _ = answered(capsys, *asked)
+    assert code == 0
+    assert "34 (chip)" in out
+    assert "a board for it comes on top: atom-x5-e3940 (chip)" in out
+    code, out, _ = answered(capsys, *asked, "--format", "json")
+    rows = {row["platform"]: row for row in json.loads(out)["machines"]}
+    assert {key: row["price_of"] for key, row in rows.items()} == {
+        key: platform(key).specification.price.of for key in ("atom-x5-e3940", "rpi5")
+    }
+
+
+def test_a_unit_that_a_machine_lacks_is_told_from_one_its_file_does_not_state(capsys) -> None:
+    machines = keys("jetson-thor", "k80", "t4")
+    assert "int8" in machines[1].specification.absent
+    found = advise(load("resnet50"), machines, Wish(fps=1), datatypes=["int8"])
+    assert found.without_unit == ("jetson-thor", "k80")
+    assert found.unit_unstated == ("jetson-thor",)
+    _, out, _ = answered(
+        capsys, "advise", "resnet50", "-d", "int8", "--min-fps", "1", "-p", "jetson-thor,k80,t4"
+    )
+    assert "without such a unit: k80;" in out
+    assert "with files that do not say whether they have such a unit: jetson-thor" in out
+    with pytest.raises(DatatypeError, match="does not say whether it has int8 units"):
+        advise(load("resnet50"), machines[:1], Wish(fps=1), datatypes=["int8"])
+    with pytest.raises(DatatypeError, match="k80 has no int8 unit"):
+        advise(load("resnet50"), machines[1:2], Wish(fps=1), datatypes=["int8"])
+
+
+def test_a_machine_without_a_basis_is_not_said_to_lack_the_unit() -> None:
+    found = advise(
+        load("resnet50"),
+        keys("t4", "i7-3820"),
+        Wish(fps=1),
+        datatypes=["fp32"],
+        model="calibrated",
+    )
+    assert found.without_unit == ()
+    assert found.without_basis == ("t4",)

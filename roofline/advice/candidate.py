@@ -14,6 +14,7 @@ from roofline.tables import Record
 if TYPE_CHECKING:
     from roofline.advice.remedy import Remedy
     from roofline.model import Prediction
+    from roofline.spec.quantity import Product
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,8 @@ class Candidate:
     """What would make it pass."""
     family: str = ""
     """What buyers call it: ``card``, ``Mac`` or ``board``; empty for others."""
+    price_of: Product | None = None
+    """What the price buys; None where the file states no price."""
     fewer: Candidate | None = None
     """Of a decoder, the same machine in fewer devices, or with layers in series, that an estimate says is too slow."""
 
@@ -235,6 +238,7 @@ class Candidate:
             "tdp_w": prediction.tdp,
             "total_w": self.total_watts,
             "price_usd": self.price,
+            "price_of": self.price_of,
             "total_usd": self.total_price,
             "usd_per_million": self.cost,
             "fps_per_w": prediction.fps_per_w,

@@ -12,13 +12,14 @@ from roofline.advice.candidate import Candidate, Hurdle, part_of
 from roofline.advice.judgement import judge
 from roofline.advice.needs import Need
 from roofline.advice.search import Advice, rank
+from roofline.advice.units import has_unit, is_unstated, refuse
 from roofline.advice.wish import MAX_TPOT, MAX_TTFT, MIN_TOKENS_PER_S, Limit, Wish
 from roofline.conventions import Traffic
 from roofline.decoder_classes import class_of
 from roofline.decoding.memory import memory_of
 from roofline.decoding.request import Phase, Spread
-from roofline.errors import DatatypeError, OptionError
-from roofline.model import at_precision, choose_unit
+from roofline.errors import OptionError
+from roofline.model import at_precision
 from roofline.number_format import number, plural
 from roofline.precision import precision
 from roofline.serving import serve
@@ -79,7 +80,8 @@ def advise_decoder(
     for datatype, batch in asked:
         step = decoder.step(request, batch)
         step = step if datatype is None else at_precision(step, datatype)
-        able = [entry for entry in platforms if _has_unit(entry, step, datatype)]
+        name = datatype or step.precision
+        able = [entry for entry in platforms if name is None or has_unit(entry, name)]
         lacking.update({entry.key for entry in platforms} - {entry.key for entry in able})
         found = _fewest(
             decoder, request, able, wish, datatype, batch, step, counts, model, figures
@@ -88,13 +90,19 @@ def advise_decoder(
         candidates += found.values()
         needs += _need(decoder, request, step, found, wish, batch)
     without = [entry.key for entry in platforms if lacking[entry.key] == len(asked)]
+    tried = [name for each, _ in asked if (name := each or decoder.step(request, 1).precision)]
+    unstated = {entry.key for entry in platforms if is_unstated(entry, tried)}
     if platforms and len(without) == len(platforms):
         # What the first machine says of it stands for all.
         own = decoder.step(request, 1).precision
-        choose_unit(platforms[0], precision(asked[0][0] or own or ""))
+        refuse(platforms[0], precision(asked[0][0] or own or ""))
     held = {candidate.platform for candidate in candidates}
     small = [key for key in unheld if key not in held and key not in without]
-    return Advice(tuple(needs), rank(candidates), tuple(dict.fromkeys(without)), tuple(small))
+    without = list(dict.fromkeys(without))
+    return Advice(
+        tuple(needs), rank(candidates), tuple(without), tuple(small),
+        unit_unstated=tuple(key for key in without if key in unstated),
+    )  # fmt: skip
 
 
 def _device_counts(decoder: Decoding, request: Request, most: int) -> list[int]:
@@ -185,17 +193,6 @@ def _note_fewer(candidate: Candidate, fewer: Candidate | None) -> Candidate:
     )
     doubts = [hurdle for hurdle in candidate.doubts if hurdle.limit is not Limit.BASIS]
     return replace(candidate, doubts=(Hurdle(Limit.BASIS, doubt), *doubts), fewer=fewer)
-
-
-def _has_unit(platform: Platform, step: Workload, datatype: str | None) -> bool:
-    asked = datatype or step.precision
-    if asked is None:
-        return True
-    try:
-        choose_unit(platform, precision(asked))
-    except DatatypeError:
-        return False
-    return True
 
 
 def _need(

@@ -12,6 +12,10 @@ from roofline.number_format import number, percent, plural
 if TYPE_CHECKING:
     from roofline.spec import Platform
 
+LEAST_MEMORY = 128e6
+"""Least memory outside the chip, in B, that the file of any machine states that is no microcontroller: what takes no
+more is taken to fit in a machine whose file states none."""
+
 
 def judge(
     parts: tuple[Part, ...], platform: Platform, wish: Wish, devices: int | None = None
@@ -47,6 +51,7 @@ def judge(
             None if price is None else units * price, None if watts is None else units * watts, delivered
         ),
         family=family_of(platform),
+        price_of=None if platform.specification.price is None else platform.specification.price.of,
     )  # fmt: skip
 
 
@@ -95,7 +100,11 @@ def _judge_memory(
         len(parts) > 1 and capacity is not None and required > capacity
     ):
         obstacles.append(Hurdle(Limit.MEMORY, "does not fit in its memory"))
-    if wish.capacity is not None and capacity is None:
+    if capacity is None and required > max(platform.on_chip_capacity or 0.0, LEAST_MEMORY):
+        doubts.append(
+            Hurdle(Limit.MEMORY, f"memory unknown, needs {number(required / 1e9, 3)} GB")
+        )
+    elif wish.capacity is not None and capacity is None:
         doubts.append(Hurdle(Limit.MEMORY, "memory unknown"))
     elif wish.capacity is not None and capacity is not None and capacity < wish.capacity:
         obstacles.append(Hurdle(Limit.MEMORY, f"{capacity / 1e9:.4g} GB"))

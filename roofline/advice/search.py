@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from roofline.advice.candidate import Candidate, Part, part_of
 from roofline.advice.judgement import judge
 from roofline.advice.needs import Need, need
+from roofline.advice.units import has_unit, is_unstated, refuse
 from roofline.advice.wish import MIN_FPS, Wish
 from roofline.arguments import check_kind, check_list
 from roofline.errors import DatatypeError, NoBasisError, OptionError
@@ -31,14 +32,21 @@ BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Machines with an estimate before those with a bound only; those that suit first, by the low end."""
+    """Machines with an estimate before those with a bound only; those that suit first.
+
+    Of those with the same answer the ones of whose runtimes a run is published come first, by the low end.
+    """
 
     needs: tuple[Need, ...]
     candidates: tuple[Candidate, ...]
     without_unit: tuple[str, ...]
-    """Machines that have none of the datatypes."""
+    """Machines whose files state a unit for none of the datatypes."""
     without_memory: tuple[str, ...] = ()
     """Machines that do not hold a decoder, on however many devices were allowed."""
+    unit_unstated: tuple[str, ...] = ()
+    """Those of `without_unit` whose files do not say that they lack one: they may have it."""
+    without_basis: tuple[str, ...] = ()
+    """Machines that have a datatype, and of which the model that was asked for says nothing."""
 
     def records(self) -> list[dict[str, Any]]:
         """Return one row per candidate."""
@@ -89,17 +97,18 @@ def advise(
     searched = wish.latency is not None and not batches
     tried = BATCHES if searched else tuple(batches or (networks[0].batch,))
     candidates: list[Candidate] = []
-    without: list[str] = []
+    left_out: list[Platform] = []
     for platform in platforms:
         before = len(candidates)
         for datatype in asked:
             found = on_machine(ready[datatype], platform, wish, datatype, tried, model, effects)
             candidates += found[:1] if searched else found
         if len(candidates) == before:
-            without.append(platform.key)
+            left_out.append(platform)
     if not candidates:
         # Every machine refused; what the first one says of it stands for all.
         first = asked[0]
+        refuse(platforms[0], first)
         predictions_at(ready[first][0], platforms[0], tried, model, {"datatype": first})
     needs = [
         need(network, datatype.name, batch, (wish.streams or 1) * rate / (wish.efficiency or 1.0))
@@ -108,7 +117,12 @@ def advise(
         for network in ready[datatype]
         if (rate := wish.rate(network.name)) is not None
     ]
-    return Advice(tuple(needs), rank(candidates), tuple(without))
+    without = [entry for entry in left_out if not any(has_unit(entry, name) for name in asked)]
+    return Advice(
+        tuple(needs), rank(candidates), tuple(entry.key for entry in without),
+        unit_unstated=tuple(entry.key for entry in without if is_unstated(entry, asked)),
+        without_basis=tuple(entry.key for entry in left_out if entry not in without),
+    )  # fmt: skip
 
 
 def on_machine(

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from roofline.advice.candidate import Candidate
     from roofline.advice.search import Advice
 
+PARTS_OF_MACHINES = ("chip", "module")
+"""What of the products that have a price runs only on a board that is bought beside it."""
 _TENTH = 1.2815515655446004
 """Standard deviations between the middle of a normal law and an end of its 80 % interval."""
 
@@ -141,9 +143,22 @@ def _describe_unseen(advice: Advice) -> str:
     if not advice.without_unit:
         return ""
     tried = " or ".join(dict.fromkeys(entry.prediction.datatype for entry in advice.candidates))
-    first, *others = advice.without_unit
-    more = f" and {plural(len(others), 'other')}" if others else ""
-    return f"; {first}{more} {'have' if others else 'has'} no unit for {tried} and may do in another datatype"
+    text = ""
+    known = [key for key in advice.without_unit if key not in advice.unit_unstated]
+    for keys, have, has in (
+        (known, "have no unit for", "has no unit for"),
+        (
+            advice.unit_unstated,
+            "have files that state no unit for",
+            "has a file that states no unit for",
+        ),
+    ):
+        if not keys:
+            continue
+        first, *others = keys
+        more = f" and {plural(len(others), 'other')}" if others else ""
+        text += f"; {first}{more} {have if others else has} {tried} and may do in another datatype"
+    return text
 
 
 def _none(advice: Advice) -> str:
@@ -192,11 +207,10 @@ def _recommend(suiting: Sequence[Candidate], wish: Wish, networks: Sequence[str]
     if asked is not None and len(first.parts) == 1:
         wanted = f"{wish.streams:,} x {number(asked)}" if wish.streams else number(asked)
         reached += f", where {wanted} {'is' if wanted == '1' else 'are'} asked for"
-    takes = [
-        f"{number(value)} {unit}"
-        for value, unit in ((first.total_watts, "W"), (first.total_price, "USD"))
-        if value is not None
-    ]
+    takes = [] if first.total_watts is None else [f"{number(first.total_watts)} W"]
+    takes += (
+        [] if first.total_price is None else [f"{number(first.total_price)} USD{_bought(first)}"]
+    )
     sentence = f"{count}{first.platform} in {first.prediction.datatype}, batch {first.prediction.batch}, {reached}"
     sentence += (
         f"; {'it takes' if first.units == 1 else 'they take'} {' and '.join(takes)}"
@@ -213,12 +227,25 @@ def _recommend(suiting: Sequence[Candidate], wish: Wish, networks: Sequence[str]
         # Of units that run apart, one is compared with one.
         who, whom = ("one of them", f"one {rival.platform}") if apart else ("it", rival.platform)
         if chance is not None:
-            # Candidates are ordered by their low ends: what is likely faster may be less certain.
-            safer = "" if chance >= 0.5 else ", but its low end is higher"
+            before = "" if chance >= 0.5 else _describe_order(first, rival)
             sentence += (
-                f"; {who} is faster than {whom} with a probability of {percent(chance, 2)}{safer}"
+                f"; {who} is faster than {whom} with a probability of {percent(chance, 2)}{before}"
             )
     return sentence + _describe_others(suiting)
+
+
+def _describe_order(first: Candidate, rival: Candidate) -> str:
+    """Return why a machine stands before one that is likely faster; empty where the order asked for is the reason."""
+    if first.low is not None and rival.low is not None and first.low > rival.low:
+        return ", but its low end is higher"
+    if rival.is_borrowed and not first.is_borrowed:
+        return f", but no run of the runtimes of {rival.platform} is published, and such machines stand behind"
+    return ""
+
+
+def _bought(entry: Candidate) -> str:
+    """Return what a price buys, where that is no machine that runs by itself or in a host; else nothing."""
+    return f" (for the {entry.price_of} alone)" if entry.price_of in PARTS_OF_MACHINES else ""
 
 
 def _describe_others(suiting: Sequence[Candidate]) -> str:
@@ -231,5 +258,6 @@ def _describe_others(suiting: Sequence[Candidate]) -> str:
         least, entry = min(known, key=lambda pair: pair[0], default=(0.0, suiting[0]))
         if entry is not suiting[0]:
             count = f"{entry.units:,} x " if entry.units > 1 else ""
-            rivals += f"; the {noun} that does is {count}{entry.platform} ({number(least)} {unit})"
+            bought = _bought(entry) if unit == "USD" else ""
+            rivals += f"; the {noun} that does is {count}{entry.platform} ({number(least)} {unit}{bought})"
     return rivals

@@ -76,7 +76,9 @@ class Answer:
             "need_curve": _curves(advice, wish, self.workloads),
             "machines": self.rows(),
             "without_unit": list(advice.without_unit),
+            "unit_unstated": list(advice.unit_unstated),
             "without_memory": list(advice.without_memory),
+            "without_basis": list(advice.without_basis),
         }
 
     def table(self) -> str:
@@ -93,13 +95,8 @@ class Answer:
         if len(shown) < len(advice.candidates):
             more = plural(len(advice.candidates) - len(shown), "more row")
             notes.insert(0, f"{more} behind these: --top 0")
-        left_out = [
-            f"without {what}: {_names(keys)}"
-            for what, keys in (
-                ("such a unit", advice.without_unit), ("the memory for it", advice.without_memory),
-            )
-            if keys
-        ]  # fmt: skip
+        notes += remark_on_parts(wish, shown)
+        left_out = [f"{what}: {_names(keys)}" for what, keys in left_out_of(advice) if keys]
         notes += ["; ".join(left_out)] if left_out else []
         notes += dict.fromkeys(
             rate
@@ -120,6 +117,31 @@ class Answer:
         return "\n".join([*lines, as_table(rows, notes=notes, explained=list(stated.values()))])
 
 
+def left_out_of(advice: Advice) -> Sequence[tuple[str, Sequence[str]]]:
+    """Return why machines were not looked at, each reason with their keys."""
+    known = [key for key in advice.without_unit if key not in advice.unit_unstated]
+    return (
+        ("without such a unit", known),
+        ("with files that do not say whether they have such a unit", advice.unit_unstated),
+        ("without the memory for it", advice.without_memory),
+        ("without a basis of the model", advice.without_basis),
+    )
+
+
+def remark_on_parts(wish: Wish, shown: Sequence[Candidate]) -> list[str]:
+    """Return a remark that names the machines within a limit of price whose price is a chip's or a module's."""
+    from roofline.advice.verdict import PARTS_OF_MACHINES
+
+    parts = dict.fromkeys(
+        f"{entry.platform} ({entry.price_of})"
+        for entry in shown
+        if wish.price is not None and entry.price_of in PARTS_OF_MACHINES and entry.answer != "no"
+    )
+    if not parts:
+        return []
+    return [f"the price is of the part alone, a board for it comes on top: {_names([*parts])}"]
+
+
 def _names(keys: Sequence[str], most: int = 12) -> str:
     more = len(keys) - most
     return ", ".join(keys[:most]) + (f" and {more} more" if more > 0 else "")
@@ -133,7 +155,12 @@ def _conventions(advice: Advice, wish: Wish, sort: str) -> dict[str, str]:
     stated["rank"] = (
         f"machines that do come first, in the order of {sort}"
         if sort
-        else "machines are ranked by the low end of the 80 % interval"
+        else "machines are ranked by the low end of the 80 % interval, of those with the same answer the ones of whose "
+        "runtimes no run is published behind the others"
+    )
+    stated["price"] = (
+        "USD: of what stands beside it in parentheses (JSON and CSV: price_of): the bare chip; a module for a carrier; "
+        "a card or stick for a host; a board that runs by itself; or a whole system"
     )
     stated["cost"] = (
         f"USD/M: for a million items at the rate that is asked for, price over {wish.years:g} years and the thermal "
@@ -190,6 +217,7 @@ def _cells(entry: Candidate) -> Record:
     shared = len(entry.parts) > 1
     rate = "x asked" if shared else "tokens/s" if entry.prediction.tokens is not None else "fps"
     remarks = [*row["obstacles"], *row["doubts"], *([str(entry.remedy)] if entry.remedy else [])]
+    times = f"{entry.units:,} x " if entry.units > 1 else ""
     tokens = entry.prediction.tokens
     if tokens is not None and tokens.devices > 1 and tokens.spread == Spread.SERIES:
         remarks.append("layers in series")
@@ -205,7 +233,9 @@ def _cells(entry: Candidate) -> Record:
         "bound": row["bound"],
         "units": row["units"],
         "W": number(row["total_w"]),
-        "USD": number(row["total_usd"]),
+        "USD": f"{number(row['total_usd'])} ({times}{row['price_of']})"
+        if row["price_of"]
+        else None,
         "USD/M": number(row["usd_per_million"], 3),
         f"{rate}/W": number(entry.expected / watts)
         if (watts := row["total_w"]) and entry.expected and not shared

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roofline.cli._advice import Answer
+from roofline.cli._advice import Answer, left_out_of
 from roofline.cli._compression import CompressionOptions
 from roofline.cli._decoding import DecoderOptions, split_decoders
 from roofline.cli._evidence import EvidenceOption, check_corrects, effects_of, figures_of
@@ -114,8 +114,10 @@ def advise(
     shown = advice.candidates[:most] if most else advice.candidates
     answer = Answer(advice, wish, names, workloads, shown, sort)
     result.emit(document=answer.document, rows=answer.rows, table=answer.table)
-    if result.form is Format.CSV and advice.without_unit:
-        say(f"roofline: left out, without such a unit: {', '.join(advice.without_unit)}")
+    if result.form is Format.CSV:
+        for what, keys in left_out_of(advice):
+            if keys:
+                say(f"roofline: left out, {what}: {', '.join(keys)}")
     if not any(candidate.suits for candidate in advice.candidates):
         open_ = any(candidate.answer == "unknown" for candidate in advice.candidates)
         say(f"roofline: no machine {'is known to reach' if open_ else 'reaches'} it")

@@ -112,6 +112,8 @@ class Machine(TypedDict):
     tpot_ms: NotRequired[Number]
     spread: NotRequired[str]
     latency_ms: Number
+    price_usd: Number
+    price_of: str | None
     obstacles: list[Any]
     pareto: bool
 
@@ -125,3 +127,5 @@ class Advise(StatedDocument):
     limits: list[Any]
     needs: list[Any]
     machines: list[Machine]
+    without_unit: list[str]
+    unit_unstated: list[str]

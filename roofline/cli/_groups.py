@@ -80,7 +80,7 @@ def _parameter(name: str, default: Any, hint: Any, text: str | None = None) -> P
         flags = [
             str(flag) for flag in (info.default, *(info.param_decls or ())) if flag is not ...
         ]
-        if not any(flag.startswith("--") for flag in flags):
+        if all(flag[:2] != "--" for flag in flags):
             flags.insert(0, "--" + name.strip("_").replace("_", "-"))
         info.default, info.param_decls = ..., flags
     info.help = info.help or text

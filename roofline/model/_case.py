@@ -15,7 +15,7 @@ from roofline.model._core import Floats, compute_time, memory_time
 from roofline.model._power import Draw
 from roofline.model._prediction import Basis, Bound, LayerPrediction, Prediction, Term
 from roofline.model._requirement import Requirement, io_bytes
-from roofline.model.fast_convolution import note_of
+from roofline.model.fast_convolution import note_of, room
 from roofline.workload import Workload
 
 if TYPE_CHECKING:
@@ -204,7 +204,9 @@ def conclude(
             f"{case.platform.key} is faster in {narrow} than in {case.unit}, and runtimes such as llama.cpp may round "
             f"activations to it: no upper bound where arithmetic binds",
         )
+    exceeded = 1.0
     if strict and case.platform.kind in {"cpu", "gpu"}:
+        exceeded = room(case.workload, case.unit)
         notes += note_of(case.workload, case.unit)
     if unknown:
         named = ", ".join(case.workload.coverage.unsupported) or ", ".join(unknown[:3])
@@ -236,6 +238,7 @@ def conclude(
         basis=_terms(case, latency, in_memory),
         layers=layers,
         notes=notes,
+        exceeded=exceeded,
     )
 
 

@@ -164,6 +164,8 @@ class Prediction:
     layers: tuple[LayerPrediction, ...] = ()
     notes: tuple[str, ...] = ()
     """Choices made on the way that the reader should know."""
+    exceeded: float = 1.0
+    """Times the bound that a run may reach by algorithms with fewer multiplications, as a note then says."""
     estimate_of: str = ""
     """Of an estimate, what is expected: the runtime, what it rests on and how it is meant, in the words of its note."""
     tokens: Tokens | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from roofline.number_format import plural
 from roofline.validate.calibration.probes.graph import (
     Graph,
     Probe,
@@ -68,7 +69,7 @@ def _contractions() -> list[Probe]:
     """Return products in Einstein's notation: a matrix for each group of values, and for each head."""
     return [
         Probe(
-            f"einsum of {groups} groups {rows}x{inner}x{columns}",
+            f"einsum of {plural(groups, 'group')} {rows}x{inner}x{columns}",
             branches((rows, groups, inner), _grouped_product(groups, inner, columns)),
             copies,
             "Einsum",

@@ -64,6 +64,11 @@ class NetworkRun:
         key, other = self.platform.key, self.deployment.runs_of
         return None if other == key or key in (effects or {}) else other
 
+    def takes_one(self, *, in_flight: bool, kin: str | None) -> bool:
+        """Return whether a batch of one item has one under way, and not as many as a chip streams."""
+        facts = self.facts(in_flight=in_flight, kin=kin)
+        return bool(under_way(facts, np.ones(1))[0] == 1)
+
     def several(self, effects: Mapping[str, Effect] | None) -> bool:
         """Return whether its throughput is of several runs in flight.
 
@@ -99,8 +104,8 @@ def runs_of(
     # A chip that streams items has many under way at any batch: their rate says nothing of one's latency.
     alone = [
         place
-        for place, (each, (items, *_)) in enumerate(zip(asked, rates, strict=True))
-        if each.deployment.usage.latency and items[0] <= batches[0]
+        for place, (each, many) in enumerate(zip(asked, several, strict=True))
+        if each.deployment.usage.latency and each.takes_one(in_flight=many, kin=each.kin(effects))
     ]
     # Their own throughput is that of one run at a time unless several are in flight: one answer serves for both.
     again = [place for place in alone if several[place]]

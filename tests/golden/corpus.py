@@ -15,7 +15,8 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,9 @@ TOLERANCE = 1e-12
 """Largest relative difference of two floats that are the same."""
 DIGITS = 14
 """Significant digits of floats: more are below the tolerance, and the corpus is to stay small."""
+
+LONG = 40
+"""Characters from which a text that stands in a file more than once is written once."""
 
 VERBS = ("count", "predict", "advise", "reproduce", "compress")
 
@@ -53,7 +57,8 @@ def answer(verb: str, name: str) -> dict[str, Any]:
 def load(verb: str) -> dict[str, Any]:
     """Return the recorded answers of a verb by case."""
     recorded = json.loads((FOLDER / f"{verb}.json").read_text())
-    return {name: _opened(entry) for name, entry in recorded["cases"].items()}
+    texts = recorded.get("texts", [])
+    return {name: _opened(entry, texts) for name, entry in recorded["cases"].items()}
 
 
 def differences(recorded: Any, now: Any, where: str = "") -> Iterator[str]:
@@ -95,12 +100,16 @@ def update(verb: str, names: list[str]) -> None:
         "python": platform.python_version(),
         "tolerance": TOLERANCE,
     }
+    closed = {name: _closed(kept[name]) for name in cases(verb) if name in kept}
+    often = Counter(_long_texts(closed))
+    texts = {text: place for place, text in enumerate(text for text, n in often.items() if n > 1)}
     lines = ",\n".join(
-        f"{json.dumps(name)}:{_compact(_closed(kept[name]))}"
-        for name in cases(verb)
-        if name in kept
+        f"{json.dumps(name)}:{_compact(_referred(entry, texts))}" for name, entry in closed.items()
     )
-    path.write_text(f'{{"_meta":{json.dumps(meta)},\n"cases":{{\n{lines}\n}}}}\n')
+    said = ",\n".join(map(_compact, texts))
+    path.write_text(
+        f'{{"_meta":{json.dumps(meta)},\n"texts":[\n{said}\n],\n"cases":{{\n{lines}\n}}}}\n'
+    )
 
 
 def _count(network: str) -> Iterator[tuple[str, Any]]:
@@ -200,12 +209,34 @@ def _closed(value: Any) -> Any:
     return [_closed(entry) for entry in value]
 
 
-def _opened(value: Any) -> Any:
+def _long_texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str) and len(value) >= LONG:
+        yield value
+    elif isinstance(value, (dict, list)):
+        for entry in value.values() if isinstance(value, dict) else value:
+            yield from _long_texts(entry)
+
+
+def _referred(value: Any, texts: Mapping[str, int]) -> Any:
+    """Return a document with long texts that stand in it again and again as places in a list of them."""
+    if isinstance(value, str):
+        return {"@": texts[value]} if value in texts else value
     if isinstance(value, dict):
+        return {key: _referred(entry, texts) for key, entry in value.items()}
+    return [_referred(entry, texts) for entry in value] if isinstance(value, list) else value
+
+
+def _opened(value: Any, texts: Sequence[str]) -> Any:
+    if isinstance(value, dict):
+        if list(value) == ["@"]:
+            return texts[value["@"]]
         if list(value) == ["#", "rows"]:
-            return [dict(zip(value["#"], map(_opened, row), strict=True)) for row in value["rows"]]
-        return {key: _opened(entry) for key, entry in value.items()}
-    return [_opened(entry) for entry in value] if isinstance(value, list) else value
+            return [
+                dict(zip(value["#"], (_opened(entry, texts) for entry in row), strict=True))
+                for row in value["rows"]
+            ]
+        return {key: _opened(entry, texts) for key, entry in value.items()}
+    return [_opened(entry, texts) for entry in value] if isinstance(value, list) else value
 
 
 def _compact(value: Any) -> str:

@@ -27,7 +27,7 @@ def is_miscounted(row: Mapping[str, str]) -> bool:
     """Return whether the counts that a row states are known to be another network's, or cannot be its own."""
     if (row.get("source", ""), row["network"]) in MISCOUNTED:
         return True
-    most = MOST_OF_PEAK.get(row["machine_class"])
+    most = MOST_OF_PEAK.get(row.get("machine_class", ""))
     giga, fps, peak = (optional_number(row, name) for name in ("gmacs", "fps", "peak_op_s"))
     return most is not None and 2e9 * giga * fps > most * peak
 

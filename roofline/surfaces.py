@@ -81,6 +81,7 @@ def argument(name: str, key: str | None = None) -> Argument:
     return Argument(f"--{name.replace('_', '-')}", name, key)
 
 
+ALGORITHM = argument("algorithm")
 BATCH = Argument("--batch", "batch", "batches", listed=True)
 CONTEXT_LENGTH = argument("context", "context")
 DATATYPE = Argument("-d", "datatype", "datatypes", listed=True)
@@ -90,9 +91,12 @@ EMULATE = Argument("predict --emulate", "emulate", "emulate: true")
 """With its verb: most verbs refuse a datatype without a unit, and few have the flag."""
 INPUTS = Argument("--input", "inputs")
 KEEP_CHANNELS = argument("keep_channels", "keep_channels")
+MAX_TPOT = Argument("--max-tpot-ms", "max_tpot_s")
+MAX_TTFT = Argument("--max-ttft-ms", "max_ttft_s")
 MODEL = argument("model", "model")
 NEW_TOKENS = argument("new_tokens", "new_tokens")
 OPERATIONS = argument("operations", "operations")
+PHASE = argument("phase", "phase")
 PLATFORM = Argument("-p", "platform", "platforms", listed=True)
 SPARSITY = argument("sparsity", "sparsity")
 TRAFFIC = argument("traffic", "traffic")

@@ -23,7 +23,7 @@ from roofline.surfaces import (
     render,
     value_at,
 )
-from roofline.validate.measuring.series import for_backend
+from roofline.validate.measuring.series import check_backends, for_backend
 from roofline.validate.records.request import RunRequest
 from roofline.validate.records.tuning import Tuning
 
@@ -147,3 +147,15 @@ def test_what_is_asked_in_capitals_is_recorded_in_the_names_own_spelling() -> No
     ready = for_backend(replace(asked, options={"device": "CPU"}))
     assert (ready.backend, ready.algorithm, ready.tuning) == ("tvm", "gemm", "untuned")
     assert ready.options["device"] == "cpu"
+
+
+def test_an_algorithm_is_recorded_where_a_backend_has_a_choice() -> None:
+    asked = RunRequest("mlp", algorithm="gemm")
+    names = ["tvm", "onnxruntime"]
+    check_backends(asked, names)
+    ready = [for_backend(replace(asked, backend=name)).algorithm for name in names]
+    assert ready == ["gemm", "default"]
+    with pytest.raises(RooflineError, match=r"tvm has no .*foo"):
+        check_backends(replace(asked, algorithm="foo"), names)
+    with pytest.raises(RooflineError, match="onnxruntime has no choice"):
+        check_backends(asked, ["onnxruntime"])

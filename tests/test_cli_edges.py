@@ -171,9 +171,13 @@ def test_the_ending_of_a_file_chooses_its_format(
         assert "schema_version" in json.loads((tmp_path / "x.json").read_text())
         assert run(capsys, *verb, "-o", str(tmp_path / "x.csv"))[0] == 0
         assert "," in (tmp_path / "x.csv").read_text().splitlines()[0]
-    # What is asked for is written, whatever the file is called.
-    run(capsys, "count", "mlp", "-o", str(tmp_path / "x.csv"), "--format", "json")
-    assert json.loads((tmp_path / "x.csv").read_text())["model"] == "mlp"
+    # A name that promises nothing takes any form; one that does is kept to.
+    run(capsys, "count", "mlp", "-o", str(tmp_path / "x.txt"), "--format", "json")
+    assert json.loads((tmp_path / "x.txt").read_text())["model"] == "mlp"
+    written = (tmp_path / "x.csv").read_text()
+    code, _, err = run(capsys, "count", "mlp", "-o", str(tmp_path / "x.csv"), "--format", "json")
+    assert (code, (tmp_path / "x.csv").read_text()) == (2, written)
+    assert "--format json contradicts" in err
 
 
 def test_rows_are_sorted_and_cut(capsys: pytest.CaptureFixture[str]) -> None:

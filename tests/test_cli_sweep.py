@@ -303,6 +303,13 @@ def test_what_a_sweep_of_decoders_cannot_be_is_refused(tmp_path, capsys, text, o
     assert said in err
 
 
+def test_a_parquet_file_takes_no_format(file, capsys, tmp_path):
+    code, out, err = run(capsys, file, "-o", str(tmp_path / "s.parquet"), "-f", "json")
+    assert (code, out) == (2, "")
+    assert "--format json contradicts" in err
+    assert not (tmp_path / "s.parquet").exists()
+
+
 def test_a_folder_takes_no_format(file, capsys, tmp_path):
     code, out, err = run(capsys, file, "-o", str(tmp_path / "parts"), "-f", "json")
     assert (code, out) == (2, "")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from roofline.cli._output import MARKDOWN
+from roofline.errors import OptionError
 
 from .verbs import VERBS
 
@@ -70,7 +71,7 @@ def test_choices_are_known_in_any_capitals(
 @pytest.mark.parametrize(
     "verb", [verb for verb in WRITERS if verb not in {"compress", "calibrate"}]
 )
-def test_a_files_name_chooses_the_format_unless_one_is_asked_for(
+def test_a_files_name_decides_the_format_and_no_other_is_taken(
     verb: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (usual,) = [one.default for one in VERBS[verb].params if one.name == "form"]
@@ -79,9 +80,13 @@ def test_a_files_name_chooses_the_format_unless_one_is_asked_for(
         assert str(seen["form"]) == form
     seen = called(verb, monkeypatch, "-o", str(tmp_path / "x.md"))
     assert (str(seen["form"]), MARKDOWN.get()) == ("table", True)
-    seen = called(verb, monkeypatch, "-o", str(tmp_path / "x.csv"), "--format", "json")
-    assert not MARKDOWN.get()
-    assert str(seen["form"]) == "json"
+    seen = called(verb, monkeypatch, "-o", str(tmp_path / "x.txt"), "--format", "json")
+    assert (str(seen["form"]), MARKDOWN.get()) == ("json", False)
+    for name, form in (("x.csv", "json"), ("X.JSON", "csv"), ("x.json", "table"), ("x.md", "csv")):
+        with pytest.raises(OptionError, match=f"--format {form} contradicts .*{name}"):
+            called(verb, monkeypatch, "-o", str(tmp_path / name), f"--format={form}")
+    called(verb, monkeypatch, "-o", str(tmp_path / "x.md"), "--format=table")
+    assert MARKDOWN.get()
 
 
 @pytest.mark.parametrize("verb", WRITERS)

@@ -299,6 +299,27 @@ def test_the_fewest_devices_that_reach_a_limit_are_taken() -> None:
         served(Request(4096, 64, Phase.DECODE, max_tpot_s=1e-6))
 
 
+@pytest.mark.parametrize(
+    ("phase", "limits", "said"),
+    [
+        (Phase.PREFILL, {"max_tpot_s": 1.0}, "limits decode"),
+        (Phase.DECODE, {"max_ttft_s": 1.0}, "limits prefill"),
+    ],
+)
+def test_a_limit_of_a_phase_that_is_left_out_is_refused(
+    phase: Phase, limits: dict[str, float], said: str
+) -> None:
+    with pytest.raises(OptionError, match=said):
+        Request(4096, 64, phase, **limits)
+    Request(4096, 64, **limits)
+
+
+def test_a_flag_of_decoders_is_named_where_a_network_is_none() -> None:
+    done = run("predict", "mlp", "-p", "h100-sxm", "--spread", "tensor")
+    assert done.code == 2
+    assert "--spread" in done.err
+
+
 def test_layers_in_series_add_no_bandwidth_and_hold_a_share_of_the_memory() -> None:
     found = small()
     one = served(Request(2048, 1, Phase.DECODE), 4, found)

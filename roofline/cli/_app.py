@@ -190,18 +190,31 @@ def _is_file(entry: str | Path) -> bool:
 
 
 def _in_form_of_its_file(invoke: Callable[[Any], Any], context: Any) -> Any:
-    """Write what goes to a .json, .csv or .md file in that format, unless another one is asked for."""
+    """Write what goes to a .json, .csv or .md file in that format.
+
+    Raises:
+        OptionError: Another format is asked for.
+    """
     output: Any = context.params.get("output")
     chosen = context.get_parameter_source("form")
     MARKDOWN.set(False)
-    if output is not None and chosen is not None and chosen.name == "DEFAULT":
-        form = Path(output).suffix.lower().lstrip(".")
-        if form in {"json", "csv"}:
-            context.params["form"] = form
-        elif form == "md":
-            context.params["form"] = "table"
-            MARKDOWN.set(True)
+    ending = "" if output is None else Path(output).suffix.lower()
+    form = _FORMS.get(ending)
+    if form is not None:
+        asked = str(context.params["form"])
+        if chosen is not None and chosen.name != "DEFAULT" and asked != form:
+            raise OptionError(
+                f"--format {asked} contradicts {output}, whose name asks for {form}",
+                repair=f"Leave --format out, or name a file {_ENDINGS[asked]}",
+            )
+        context.params["form"] = form
+        MARKDOWN.set(ending == ".md")
     return invoke(context)
+
+
+_FORMS = {".json": "json", ".csv": "csv", ".md": "table"}
+"""The format of a file, by the ending of its name."""
+_ENDINGS = {"json": ".json", "csv": ".csv", "table": ".txt or .md"}
 
 
 def _bound_numbers(command: Any) -> None:

@@ -37,7 +37,7 @@ class CompressionOptions:
     """How pruned weights are stored: dense, csr, csr-kernel, bsr, bitmap, coo, channel-list, 2:4."""
     datatype: Annotated[list[str] | None, typer.Option("-d", metavar="DATATYPE")] = None
     """Weights and activations: int8, w4a8, fp16, ...; PATTERN=fp16, first=fp16, last=fp16 or state=fp16 for parts;
-    repeatable."""
+    repeatable, or several by commas."""
 
     @property
     def prunes(self) -> bool:

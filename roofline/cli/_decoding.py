@@ -38,7 +38,9 @@ CountedPhaseOption = Annotated[
 DevicesOption = Annotated[
     int | None,
     typer.Option(
-        min=1, rich_help_panel=PANEL, help="Machines that share every layer. Default: 1."
+        min=1,
+        rich_help_panel=PANEL,
+        help="Machines that share a decoder, as --spread says. Default: 1.",
     ),
 ]
 
@@ -53,7 +55,11 @@ MaxTtftOption = Annotated[
 ]
 MaxTpotOption = Annotated[
     float | None,
-    typer.Option(min=0, rich_help_panel=PANEL, help="The same of the time per output token."),
+    typer.Option(
+        min=0,
+        rich_help_panel=PANEL,
+        help="Longest time per output token; the fewest --devices that reach it are taken.",
+    ),
 ]
 
 NEW_TOKENS = 512
@@ -189,7 +195,7 @@ def split_decoders(
     if request is not None and (others or not found):
         which = others[0] if others else models[0]
         raise OptionError(
-            f"--context, --new-tokens, --phase, --devices, --max-ttft-ms and --max-tpot-ms are for decoders; "
+            f"--context, --new-tokens, --phase, --spread, --devices, --max-ttft-ms and --max-tpot-ms are for decoders; "
             f"{which} is not taken as one"
             + (": its inputs are bound by hand" if bound else ": it has no key-value cache"),
             repair="Leave them out"

@@ -55,11 +55,14 @@ class RunOptions:
     """How networks are run on this machine or on a board."""
 
     backend: list[str] | None = None
-    """tvm, onnxruntime, or a third party's; several by commas."""
+    """tvm (what measure takes), onnxruntime (what validate takes), torch, or a third party's; repeatable, or several by
+    commas."""
     tuning: str = ""
-    """For TVM: tuned, or untuned (default lowering; says nothing about the machine)."""
+    """tuned, or untuned (default lowering; says nothing about the machine); none where a backend has nothing to tune.
+    Default: the backend's own: of tvm tuned."""
     algorithm: str = "default"
-    """How TVM computes convolutions: direct, gemm, spatial_pack, winograd, blocked, or best of them per layer."""
+    """How TVM computes convolutions: default (blocked if tuned, else TVM's own), direct, gemm, spatial_pack, winograd,
+    blocked, or best of them per layer."""
     trials: Annotated[int, typer.Option(min=1)] = TRIALS
     """Schedules tried per kernel when tuning."""
     budget_s: Annotated[float, typer.Option(min=0, max=MOST_SECONDS)] = 0.0

@@ -191,7 +191,7 @@ class ResultOptions:
     output: Annotated[
         Path | None, typer.Option("-o", callback=check_ending("a result", *_RESULTS))
     ] = None
-    """Write to this file instead of the terminal; .json, .csv and .md choose the format."""
+    """Write to this file instead of the terminal; .json, .csv and .md decide the format."""
 
     def emit(
         self,

@@ -45,7 +45,7 @@ class WishOptions:
     min_memory_gb: Annotated[float | None, typer.Option(rich_help_panel=LIMITS)] = None
     """Least memory of a unit, GB."""
     efficiency: float | None = None
-    """Share of the bound that a real run reaches: 0.3."""
+    """Share of the bound that a real run reaches, such as 0.3. Default: what the estimates say."""
     lifetime_years: Annotated[float, typer.Option(rich_help_panel=_COST)] = 3.0
     """Time over which the price is spread."""
     usd_per_kwh: Annotated[float, typer.Option(rich_help_panel=_COST)] = 0.15
@@ -108,11 +108,11 @@ class MachineOptions:
     """Which machines there are to choose from."""
 
     segment: Annotated[list[str] | None, typer.Option(rich_help_panel=LIMITS)] = None
-    """data centre, desktop, laptop, phone, edge or microcontroller; several by commas."""
+    """data centre, desktop, laptop, phone, edge or microcontroller; repeatable, or several by commas."""
     kind: Annotated[list[str] | None, typer.Option(rich_help_panel=LIMITS)] = None
-    """cpu, gpu, npu, fpga or tpu; several by commas."""
+    """cpu, gpu, npu, fpga or tpu; repeatable, or several by commas."""
     platform: Annotated[list[str] | None, typer.Option("-p")] = None
-    """Choose among these; several by commas. Default: all shipped."""
+    """Choose among these; repeatable, or several by commas. Default: all shipped."""
 
     def machines(self) -> list[Platform]:
         """Return the machines.

@@ -36,7 +36,7 @@ class CalibrationOptions:
     seconds: Annotated[float, typer.Option(min=0.5, max=3600)] = 20.0
     """Time for measuring the roofs."""
     threads: Annotated[list[int] | None, typer.Option(min=1, max=MOST_THREADS)] = None
-    """Threads to measure at; repeatable. Default: the roofs at 1 and all, the profile at all."""
+    """Threads to measure at; repeatable, or several by commas. Default: the roofs at 1 and all, the profile at all."""
     correct: Path | None = None
     """Measure nothing: correct the file's profile by networks measured on this machine, a CSV with the columns network,
     latency_ms and, where known, family and batch."""

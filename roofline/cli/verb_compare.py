@@ -38,9 +38,9 @@ class CompareOptions:
     fused: bool = False
     """Compare layers as runtimes fuse them."""
     platform: Annotated[list[str] | None, typer.Option("-p")] = None
-    """Predict both networks on this machine, too; several by commas."""
+    """Predict both networks on this machine, too; repeatable, or several by commas."""
     datatype: Annotated[list[str] | None, typer.Option("-d")] = None
-    """Datatype of the predictions; several by commas."""
+    """Datatype of the predictions; repeatable, or several by commas."""
     model: str | None = None
     """Prediction model. Default: the bound and the best estimate."""
 

@@ -42,7 +42,8 @@ RandomWeightsOption = Annotated[
 MachinesOption = Annotated[
     list[str] | None,
     typer.Option(
-        "-p", help="Show the speed-up Equation 1 predicts on this machine; several by commas."
+        "-p",
+        help="Show the speed-up Equation 1 predicts on this machine; repeatable, or several by commas.",
     ),
 ]
 

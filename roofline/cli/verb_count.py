@@ -54,7 +54,7 @@ class CountOptions:
     platform: Annotated[str | None, typer.Option("-p")] = None
     """Show how long each fused layer takes at least on it."""
     diff: Annotated[str | None, typer.Option(metavar="OTHER")] = None
-    """As `roofline compare`, for this version still."""
+    """The same as `roofline compare`, which takes its place."""
 
 
 @command(app)

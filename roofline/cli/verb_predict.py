@@ -90,9 +90,9 @@ class CaseOptions:
     """On what machines networks are predicted."""
 
     platform: Annotated[list[str], typer.Option("-p")]
-    """A machine's key (tx2:maxn) or YAML file; several by commas."""
+    """A machine's key (tx2:maxn) or YAML file; repeatable, or several by commas."""
     batch: Annotated[list[int] | None, typer.Option("-b", min=1)] = None
-    """Items per batch; several by commas. Default: 1."""
+    """Items per batch; repeatable, or several by commas. Default: 1."""
     layers: bool = False
     """Show each layer (with --model layerwise or calibrated)."""
 

@@ -28,7 +28,7 @@ class PageOptions:
     title: str = ""
     """The page's title."""
     platform: Annotated[list[str] | None, typer.Option("-p")] = None
-    """With explore, the machines of the page; several by commas. Default: all shipped."""
+    """With explore, the machines of the page; repeatable, or several by commas. Default: all shipped."""
 
 
 @command(app)

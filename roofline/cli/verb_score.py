@@ -77,7 +77,7 @@ class ScoreOptions:
     ] = None
     """Write every run with predicted_fps, low_fps, high_fps, basis."""
     platform: Annotated[list[str] | None, typer.Option("-p")] = None
-    """A machine that records name and that is not shipped: its YAML file; several by commas."""
+    """A machine that records name and that is not shipped: its YAML file; repeatable, or several by commas."""
     network: list[Path] | None = None
     """An ONNX file that records name and that is not shipped; repeatable."""
 

@@ -99,6 +99,11 @@ def sweep(
             f"{options.output} is a folder, whose parts are Parquet files; --format is for one file",
             repair=f"Leave --format out, or name a file: -o OUT.{form.value}",
         )
+    if suffix == ".parquet" and source is not None and source.name == "COMMANDLINE":
+        raise OptionError(
+            f"--format {form.value} contradicts {options.output}, whose name asks for Parquet",
+            repair=f"Leave --format out, or name a file .{form.value}",
+        )
     if in_parts or options.dry_run:
         _in_parts(asked, options.output, options.shard, options.dask, dry_run=options.dry_run)
         return

@@ -56,9 +56,9 @@ class ComparisonOptions:
     """What runs are compared with, and where the comparison goes."""
 
     platform: Annotated[str | None, typer.Option("-p")] = None
-    """Platform file of this machine; default: a short calibration, kept for next time."""
+    """Platform file of this machine, one. Default: a short calibration, kept for next time."""
     prediction: Annotated[list[str] | None, typer.Option("--model")] = None
-    """Prediction model; several by commas. Default: equation1."""
+    """Prediction model; repeatable, or several by commas. Default: equation1."""
     chart: Annotated[Path | None, typer.Option(callback=check_drawable)] = None
     """Draw the efficiency bars (PNG, SVG or PDF)."""
     layers: Annotated[
@@ -91,13 +91,14 @@ def validate(
     from roofline.validate.calibration.this_machine import doubt_of, machine_threads, this_machine
     from roofline.validate.measuring.series import check_backends
 
-    machine = this_machine(options.platform, timing.threads, progress)
     names = timing.backend or ["onnxruntime"]
+    binding = inputs.bound()
+    # Before the machine is measured, which takes a while.
+    check_backends(timing.request(binding), names)
+    machine = this_machine(options.platform, timing.threads, progress)
     doubt = None if options.platform is None else doubt_of(machine, names, timing.device)
     doubts = [] if doubt is None else [doubt]
-    binding = inputs.bound()
     asked = timing.request(binding, threads=machine_threads(machine))
-    check_backends(asked, names)
     staged = parts.stage(models, bound=inputs.is_given)
     counted = staged.workloads(inputs.batch or 1) or load_models(models, binding)
     workloads = [compression.under(workload) for workload in counted]

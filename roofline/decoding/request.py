@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from roofline.conventions import Causal
 from roofline.errors import OptionError
-from roofline.surfaces import CONTEXT_LENGTH, DEVICES, NEW_TOKENS
+from roofline.surfaces import CONTEXT_LENGTH, DEVICES, MAX_TPOT, MAX_TTFT, NEW_TOKENS, PHASE
 
 CONTEXT = 4096
 """Positions of the prompt when none are asked for."""
@@ -48,7 +48,7 @@ class Request:
     max_ttft_s: float | None = None
     """Longest time to the first token: the fewest devices that reach it at the bound are taken, from `devices` on."""
     max_tpot_s: float | None = None
-    """The same of the time per output token."""
+    """Longest time per output token, reached in the same way."""
     defaults: frozenset[str] = frozenset()
     """Which of ``context`` and ``new_tokens`` nobody asked for: they give way where a model has fewer positions."""
 
@@ -56,13 +56,22 @@ class Request:
         """Check the numbers.
 
         Raises:
-            OptionError: One is not positive.
+            OptionError: One is not positive, or limits a phase that is not asked for.
         """
         for given, value in (
             (CONTEXT_LENGTH, self.context), (NEW_TOKENS, self.new_tokens), (DEVICES, self.devices),
         ):  # fmt: skip
             if value < 1:
                 raise OptionError(f"{given.at(value)} is not positive", repair="Give 1 or more")
+        for given, limit, left_out, holder in (
+            (MAX_TTFT, self.max_ttft_s, Phase.DECODE, Phase.PREFILL),
+            (MAX_TPOT, self.max_tpot_s, Phase.PREFILL, Phase.DECODE),
+        ):
+            if limit is not None and self.phase is left_out:
+                raise OptionError(
+                    f"{given} limits {holder}, which {PHASE.at(left_out)} leaves out",
+                    repair=f"Leave {given} out, or ask for {PHASE.at(Phase.BOTH)}",
+                )
 
     @property
     def positions(self) -> int:

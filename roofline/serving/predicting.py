@@ -16,15 +16,11 @@ from roofline.model import Prediction, at_precision, models
 from roofline.model._request import CommonChoices
 from roofline.number_format import plural
 from roofline.serving.case import ServingCase
-from roofline.surfaces import BATCH, CONTEXT_LENGTH, DEVICES, MODEL, Argument
+from roofline.surfaces import BATCH, CONTEXT_LENGTH, DEVICES, MAX_TPOT, MAX_TTFT, MODEL
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
     from roofline.workload import Workload
-
-
-_MAX_TTFT = Argument("--max-ttft-ms", "max_ttft_s")
-_MAX_TPOT = Argument("--max-tpot-ms", "max_tpot_s")
 
 
 def serve(
@@ -124,7 +120,7 @@ def _bound(model: str | None) -> str:
 def _refuse(reason: str, request: Request, model: str | None) -> None:
     """Refuse a request of which nothing is left to show, where limits or the model's basis took it."""
     if request.max_ttft_s is not None or request.max_tpot_s is not None:
-        raise OptionError(reason, repair=f"Raise {_MAX_TTFT} or {_MAX_TPOT}")
+        raise OptionError(reason, repair=f"Raise {MAX_TTFT} or {MAX_TPOT}")
     if model == "expected":
         raise NoBasisError(reason, repair=f"Ask for a bound: {MODEL.at('equation1')}")
 

@@ -129,14 +129,19 @@ def test_what_was_asked_and_what_ran_are_told_apart(roofline, small_model, tmp_p
         (("measure", "mlp", "--backend", "tvmm"), "Did you mean 'tvm'"),
         (("measure", "mlp", "--backend", "tvm", "--tuning", "tunes"), "Did you mean 'tuned'"),
         (("measure", "mlp", "--backend", "onnxruntime", "--device", "cuda"), "Use --device cpu"),
+        (("measure", "mlp", "--algorithm", "gem"), "Did you mean 'gemm'"),
+        (("measure", "mlp", "--algorithm", "foo"), "Known: default, blocked, direct"),
+        (("validate", "mlp", "--algorithm", "foo", "--backend", "tvm"), "Known: default, blocked"),
+        (("validate", "mlp", "--algorithm", "gemm"), "onnxruntime has no choice of algorithms"),
         (("validate", "mlp", "-p", "no-such-machine"), "no-such-machine"),
         (("calibrate", "--seconds", "1", "-o", "no/such/folder/x.yaml"), "no/such/folder"),
     ],
 )
-def test_bad_input_is_one_line(roofline, arguments, message):
+def test_bad_input_is_one_line_and_no_record(roofline, tmp_path, arguments, message):
     done = roofline(*arguments, code=2)
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+    assert not list(Path(tmp_path).rglob("*.db"))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from roofline.errors import NetworkError, OptionError, check_known, did_you_mean
 from roofline.number_format import plural
 from roofline.tables import Record
-from roofline.validate.measuring.backend import Backend, backends
+from roofline.validate.measuring.backend import ONE_WAY, Backend, backends
 from roofline.validate.records.compression import Compression
 from roofline.validate.records.request import TRIALS, Protocol, RunRequest
 from roofline.validate.records.tuning import Tuning
@@ -258,8 +258,8 @@ def _tuning(values: Values, backend: Backend, where: str) -> Tuning:
 
 def _algorithm(asked: str, backend: Backend, where: str) -> str:
     known = backend.capabilities.algorithms
-    if known == ("default",):
-        return "default"
+    if known == ONE_WAY:
+        return ONE_WAY[0]
     return check_known(asked, known, f"{where}: {backend.title} has no algorithm {asked!r}")
 
 

@@ -31,6 +31,8 @@ Arrays = Mapping[str, Array]
 
 DEVICE = "device"
 """Name of a request's option for what its model runs on; without it, it is the backend's own choice."""
+ONE_WAY = ("default",)
+"""The algorithms of a backend that computes convolutions in its own way alone."""
 
 
 class RunError(MeasurementError):
@@ -169,7 +171,7 @@ class Capabilities:
 
     tunings: tuple[Tuning, ...] = (Tuning.NONE,)
     """Those it has, the default first."""
-    algorithms: tuple[str, ...] = ("default",)
+    algorithms: tuple[str, ...] = ONE_WAY
     """Ways to compute a convolution."""
     devices: tuple[str, ...] = ("cpu",)
     """What it can run a model on here: a request's option `DEVICE`."""

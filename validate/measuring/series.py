@@ -7,11 +7,11 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-from roofline.errors import OptionError, own_spelling, printable
+from roofline.errors import OptionError, check_known, own_spelling, printable
 from roofline.labels import labels
 from roofline.progress import Progress
-from roofline.surfaces import TUNING, argument
-from roofline.validate.measuring.backend import DEVICE, backends
+from roofline.surfaces import ALGORITHM, TUNING, argument
+from roofline.validate.measuring.backend import DEVICE, ONE_WAY, backends
 from roofline.validate.measuring.decoder_model import Stage
 from roofline.validate.measuring.measure import measure
 from roofline.validate.records.compression import Compression
@@ -76,14 +76,21 @@ def check_backends(asked: RunRequest, backend_names: Sequence[str]) -> None:
     """Refuse, before anything is read or compiled, what a backend cannot do.
 
     Raises:
-        RooflineError: A backend is not known, or cannot run as asked.
+        RooflineError: A backend is not known, or cannot run as asked; or an algorithm is, where none has a choice.
     """
-    for name in backend_names:
-        for_backend(replace(asked, backend=name))
+    ready = [for_backend(replace(asked, backend=name)) for name in backend_names]
+    if own_spelling(asked.algorithm, ONE_WAY) is None and all(
+        backends.get(each.backend).capabilities.algorithms == ONE_WAY for each in ready
+    ):
+        named = ", ".join(dict.fromkeys(each.backend for each in ready))
+        raise OptionError(
+            f"{ALGORITHM.at(asked.algorithm)}: {named} has no choice of algorithms",
+            repair=f"Leave it out, or use {argument('backend').at('tvm')}",
+        )
 
 
 def for_backend(request: RunRequest, *, per_layer: bool = False) -> RunRequest:
-    """Return a request with a tuning that its backend knows, when the other one asked for has none.
+    """Return a request with a tuning and an algorithm that its backend knows, when it has no choice of them.
 
     Names get their own spelling.
     A sparse format for which the backend has kernels is asked of it; others only decide what is predicted.
@@ -91,7 +98,7 @@ def for_backend(request: RunRequest, *, per_layer: bool = False) -> RunRequest:
 
     Raises:
         MeasurementError: No backend has that name.
-        OptionError: The backend tunes, but not like this, or runs on no such device.
+        OptionError: The backend tunes, but not like this, has other algorithms, or runs on no such device.
     """
     request = replace(request, backend=backends.name_of(request.backend))
     able = backends.get(request.backend).capabilities
@@ -103,9 +110,7 @@ def for_backend(request: RunRequest, *, per_layer: bool = False) -> RunRequest:
         )
     if DEVICE in request.options:
         request = replace(request, options={**request.options, DEVICE: device})
-    algorithm = own_spelling(request.algorithm, able.algorithms)
-    if algorithm is not None:
-        request = replace(request, algorithm=algorithm)
+    request = replace(request, algorithm=_algorithm(request, able.algorithms))
     form = request.compression.sparse_format
     if form in able.sparse_formats:
         request = replace(request, options={**request.options, "sparse_format": form})
@@ -117,3 +122,11 @@ def for_backend(request: RunRequest, *, per_layer: bool = False) -> RunRequest:
         known = " or ".join(able.tunings)
         raise OptionError(f"{TUNING.at(request.tuning)} is not known", repair=f"Use {known}")
     return request
+
+
+def _algorithm(request: RunRequest, known: tuple[str, ...]) -> str:
+    """Return the algorithm of a request in its own spelling, or the one way of a backend without a choice."""
+    if known == ONE_WAY:
+        return ONE_WAY[0]
+    unknown = f"{request.backend} has no {ALGORITHM.at(request.algorithm)}"
+    return check_known(request.algorithm, known, unknown)

@@ -130,6 +130,14 @@ def test_a_mac_has_no_price_of_a_smaller_memory() -> None:
     assert all("GB" in (spec.price.note or "") for spec in macs if spec.price)
 
 
+@pytest.mark.parametrize("key", FILES)
+def test_a_thermal_design_power_is_the_most_and_of_the_whole_product(key: str) -> None:
+    tdp = spec_of(key).power.tdp
+    said = (tdp.note or "").lower() if tdp else ""
+    assert not said.startswith(("typical", "half of", "of both"))
+    assert "configuration" not in said
+
+
 def test_cdna_2_has_no_tf32() -> None:
     for key in ("mi100", "mi210", "mi250", "mi250x", "mi250-gcd"):
         assert "tf32" in spec_of(key).absent

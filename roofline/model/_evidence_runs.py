@@ -64,11 +64,6 @@ class NetworkRun:
         key, other = self.platform.key, self.deployment.runs_of
         return None if other == key or key in (effects or {}) else other
 
-    def takes_one(self, *, in_flight: bool, kin: str | None) -> bool:
-        """Return whether a batch of one item has one under way, and not as many as a chip streams."""
-        facts = self.facts(in_flight=in_flight, kin=kin)
-        return bool(under_way(facts, np.ones(1))[0] == 1)
-
     def several(self, effects: Mapping[str, Effect] | None) -> bool:
         """Return whether its throughput is of several runs in flight.
 
@@ -99,19 +94,26 @@ def runs_of(
     known: Parameters,
 ) -> list[Runs]:
     """Return what the law says of networks on machines, all at the same batches."""
+    kin = [each.kin(effects) for each in asked]
     several = [each.several(effects) for each in asked]
-    rates = _time_runs(asked, several, batches, effects, known)
+    every = [
+        each.facts(in_flight=many, kin=other)
+        for each, many, other in zip(asked, several, kin, strict=True)
+    ]
+    rates = _time_runs(asked, every, kin, batches, effects, known)
     # A chip that streams items has many under way at any batch: their rate says nothing of one's latency.
     alone = [
         place
-        for place, (each, many) in enumerate(zip(asked, several, strict=True))
-        if each.deployment.usage.latency and each.takes_one(in_flight=many, kin=each.kin(effects))
+        for place, (each, facts) in enumerate(zip(asked, every, strict=True))
+        if each.deployment.usage.latency and under_way(facts, np.ones(1))[0] == 1
     ]
     # Their own throughput is that of one run at a time unless several are in flight: one answer serves for both.
     again = [place for place in alone if several[place]]
     times = _time_runs(
-        [asked[place] for place in again], [False] * len(again), batches, effects, known
-    )
+        [asked[place] for place in again],
+        [asked[place].facts(in_flight=False, kin=kin[place]) for place in again],
+        [kin[place] for place in again], batches, effects, known,
+    )  # fmt: skip
     latencies = {place: rates[place] for place in alone} | dict(zip(again, times, strict=True))
     found: list[Runs] = []
     for place, (items, seconds, short, long, shares) in enumerate(rates):
@@ -131,7 +133,8 @@ def runs_of(
 
 def _time_runs(
     asked: Sequence[NetworkRun],
-    several: Sequence[bool],
+    runs: Sequence[Facts],
+    kin: Sequence[str | None],
     batches: Floats,
     effects: Mapping[str, Effect] | None,
     known: Parameters,
@@ -140,18 +143,14 @@ def _time_runs(
 
     Args:
         asked: The runs.
-        several: Whether each is with several runs in flight.
+        runs: The facts of each, of its machine or of that which stands for it.
+        kin: The machine that stands for that of each run; None for none.
         batches: Items per batch.
         effects: What is known of single machines.
         known: The model's parameters.
     """
     if not asked:
         return []
-    kin = [each.kin(effects) for each in asked]
-    runs = [
-        each.facts(in_flight=many, kin=other)
-        for each, many, other in zip(asked, several, kin, strict=True)
-    ]
     facts, shape = join_facts(runs), (len(runs), len(batches))
     items = np.stack([under_way(run, batches) for run in runs])
     found = known.law.at_batches(facts, items, effects)

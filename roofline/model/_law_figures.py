@@ -69,18 +69,15 @@ def with_figures(
         spread: Standard deviation of the logarithm of its time around its machine's law.
     """
     log_time, deviation = found.log_time.copy(), found.deviation.copy()
-    told = {id(effect): effect for effect in known if effect is not None and effect.figures}
-    of = np.asarray([id(effect) for effect in known])
-    for place, effect in told.items():
-        assert effect.figures is not None
+    told = {id(each): each.figures for each in known if each is not None and each.figures}
+    of = np.asarray([id(each) for each in known])
+    for place, figures in told.items():
         rows = np.flatnonzero(of == place)
         shares = found.shares[rows]
         places = places_of({feature: value[rows] for feature, value in values.items()})
-        inherited, less = effect.figures.at(places, shares)
+        inherited, less = figures.at(places, shares)
         log_time[rows] += inherited
-        before = (
-            np.einsum("ni,ij,nj->n", shares, effect.figures.before, shares) + spread[rows] ** 2
-        )
+        before = np.einsum("ni,ij,nj->n", shares, figures.before, shares) + spread[rows] ** 2
         left = np.maximum(before - less, 1e-6)
         # What is taken for granted of new machines is a deviation of its own, which figures narrow by the same share.
         new = found.known[rows] == NEW

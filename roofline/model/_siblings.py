@@ -128,12 +128,7 @@ def settle(log_time: Floats, stronger: NDArray[np.bool_], sure: NDArray[np.bool_
     own = np.eye(len(sure), dtype=np.bool_)
     up, down = most(stronger & free | own), least(stronger.T & free | own)
     settled = np.where(free[:, None], (up + down) / 2, log_time)
-    low, high = most(stronger & sure), least(stronger.T & sure)
-    crossed = np.isfinite(low) & np.isfinite(high) & (low > high)
-    middle = np.where(
-        crossed, (np.where(crossed, low, 0) + np.where(crossed, high, 0)) / 2, settled
-    )
-    kept = np.where(crossed, middle, np.minimum(np.maximum(settled, low), high))
+    kept = _within(settled, most(stronger & sure), least(stronger.T & sure))
     return np.where(free[:, None], kept, log_time)
 
 
@@ -150,7 +145,11 @@ def clamp(
     """
     low = np.where(stronger[:, None], others, -np.inf).max(0, initial=-np.inf)
     high = np.where(weaker[:, None], others, np.inf).min(0, initial=np.inf)
-    crossed = low > high
-    between = np.minimum(np.maximum(log_time, low), high)
+    return _within(log_time, low, high)
+
+
+def _within(log_time: Floats, low: Floats, high: Floats) -> Floats:
+    """Return times between ends, each of which may be infinite; the middle of ends that are crossed."""
     with np.errstate(invalid="ignore"):
-        return np.where(crossed, (low + high) / 2, between)
+        middle = (low + high) / 2
+    return np.where(low > high, middle, np.minimum(np.maximum(log_time, low), high))

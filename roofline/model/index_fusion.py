@@ -82,10 +82,12 @@ def _added(layer: Layer, profile: Profile) -> str | None:
 
 def kernels_of(layers: Sequence[Layer]) -> list[list[Layer]]:
     """Return the groups of layers that run as one kernel, those of one layer too, each in order."""
-    readers, made = _readers(layers), _last_readers(layers)
+    readers = _readers(layers)
+    made = _last_readers(readers)
     patterns = [_pattern(layer) for layer in layers]
     groups = list(range(len(layers)))
-    with_product = {place for place, pattern in enumerate(patterns) if pattern is _Pattern.PRODUCT}
+    # By the root of a group.
+    has_product = [pattern is _Pattern.PRODUCT for pattern in patterns]
 
     def root(place: int) -> int:
         while groups[place] != place:
@@ -97,16 +99,19 @@ def kernels_of(layers: Sequence[Layer]) -> list[list[Layer]]:
         if not all(limit(step) for step in path):
             return
         merged = {root(step) for step in (place, *path, sink)}
-        if len(merged & {root(step) for step in with_product}) > 1:
+        products = sum(has_product[step] for step in merged)
+        if products > 1:
             return
+        into = root(sink)
         for step in merged:
-            groups[step] = root(sink)
+            groups[step] = into
+        has_product[into] = products == 1
 
     for place, pattern in enumerate(patterns):
         sink = made[place]
         if sink is None:
             continue
-        if root(place) in {root(step) for step in with_product}:
+        if has_product[root(place)]:
             # Of a product and of what it took along: the rest must be of its shape.
             alike = layers[place].output_bytes == layers[sink].output_bytes
             alike = alike and layers[sink].op_type not in _OUT_OF_BLOCKS
@@ -155,11 +160,14 @@ def _readers(layers: Sequence[Layer]) -> list[list[int]]:
     return found
 
 
-def _last_readers(layers: Sequence[Layer]) -> list[int | None]:
-    """Return, by layer, the first one that every path from its results leads through; None where there is none."""
-    readers = _readers(layers)
-    found: list[int | None] = [None] * len(layers)
-    depth = [0] * len(layers)
+def _last_readers(readers: Sequence[Sequence[int]]) -> list[int | None]:
+    """Return, by layer, the first one that every path from its results leads through; None where there is none.
+
+    Args:
+        readers: As `_readers` returns them.
+    """
+    found: list[int | None] = [None] * len(readers)
+    depth = [0] * len(readers)
 
     def common(first: int | None, second: int | None) -> int | None:
         while first != second:
@@ -171,7 +179,7 @@ def _last_readers(layers: Sequence[Layer]) -> list[int | None]:
                 second = found[second]
         return first
 
-    for place in range(len(layers) - 1, -1, -1):
+    for place in range(len(readers) - 1, -1, -1):
         sink: int | None = readers[place][0] if readers[place] else None
         for reader in readers[place][1:]:
             sink = common(sink, reader)

@@ -249,16 +249,14 @@ class Profile:
         axis = work.batch_axis
         if axis < len(places):
             places[axis] = places[axis] * factors
-        at = np.stack(places, axis=1)
-        fit = self._fit(name)
-        share, deviation = fit.at(at)
+        share, deviation, beyond = self._fit(name).at(np.stack(places, axis=1))
         floor = self._floors(work, factors, working_sets)
         away = self._among_s(work, factors) if passes_over(work.kind) else 0.0
         seconds = fixed + floor / share + away + self._cold_s(work, working_sets)
         own = floor / share / seconds
         basis = Basis.INTERPOLATED if step == "kind" else Basis.BORROWED
         spread = np.hypot(deviation, _BORROWED[step]) * own
-        return Estimates(seconds, bound, spread, basis, memory_bound, fixed, fit.beyond(at))
+        return Estimates(seconds, bound, spread, basis, memory_bound, fixed, beyond)
 
     def cold_s(self, work: Work, working_set: int) -> float:
         """Return the seconds that weights take beyond those out of the nearest cache, where its floor holds none."""
@@ -321,6 +319,7 @@ class _Fit:
             np.array([sample.utilisation for sample in samples], dtype=np.float64)
         )
         self._middle: Floats = np.median(self._places, axis=0)
+        self._low, self._high = self._places.min(axis=0), self._places.max(axis=0)
         self._level = float(np.median(values))
         covariance = self._covariance(self._places, self._places)
         spread: Floats = np.array([sample.spread for sample in samples], dtype=np.float64)
@@ -333,31 +332,30 @@ class _Fit:
         # Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, equations 5.10 to 5.12.
         return self._weights / np.sqrt(np.diag(self._inverse))
 
-    def at(self, places: Floats) -> tuple[Floats, Floats]:
-        """Return the utilisation at each shape, shapes on the first axis, and the deviation of its logarithm."""
+    def at(self, places: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return what is known at each shape, shapes on the first axis.
+
+        Returns:
+            The utilisation, the deviation of its logarithm, and how many octaves the shape lies outside of the range
+            of those that were measured.
+        """
         where = np.log2(places)
+        count = len(where)
         if where.shape[1] != self._places.shape[1]:
-            return np.full(len(where), math.exp(self._level)), np.full(len(where), 0.5)
+            return np.full(count, math.exp(self._level)), np.full(count, 0.5), np.zeros(count)
+        outside = np.maximum(self._low - where, 0.0) + np.maximum(where - self._high, 0.0)
+        beyond = np.linalg.norm(outside, axis=1)
+        far = np.maximum(beyond - _BEYOND, 0.0)
         # Beyond what was measured the trend goes on for a while, not for ever.
-        far = np.maximum(self.beyond(places) - _BEYOND, 0.0)
-        where = np.clip(
-            where, self._places.min(axis=0) - _BEYOND, self._places.max(axis=0) + _BEYOND
-        )
+        where = np.clip(where, self._low - _BEYOND, self._high + _BEYOND)
         near = self._covariance(where, self._places)
         value = self._level + near @ self._weights
         own = _LEVEL**2 + _SLOPE**2 * ((where - self._middle) ** 2).sum(axis=1) + _BEND**2
         variance = (
             own + _NOISE**2 - np.einsum("ij,jk,ik->i", near, self._inverse, near, optimize=True)
         )
-        return np.exp(value), np.sqrt(np.maximum(variance, _NOISE**2) + (_FAR * far) ** 2)
-
-    def beyond(self, places: Floats) -> Floats:
-        """Return how many octaves each shape lies outside of the range of those that were measured."""
-        where = np.log2(places)
-        if where.shape[1] != self._places.shape[1]:
-            return np.zeros(len(where))
-        low, high = self._places.min(axis=0), self._places.max(axis=0)
-        return np.linalg.norm(np.maximum(low - where, 0.0) + np.maximum(where - high, 0.0), axis=1)
+        deviation = np.sqrt(np.maximum(variance, _NOISE**2) + (_FAR * far) ** 2)
+        return np.exp(value), deviation, beyond
 
     def _covariance(self, left: Floats, right: Floats) -> Floats:
         a, b = left - self._middle, right - self._middle

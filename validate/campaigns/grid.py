@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from roofline.errors import NetworkError, OptionError, check_known, did_you_mean
 from roofline.number_format import plural
 from roofline.tables import Record
-from roofline.validate.measuring.backend import ONE_WAY, Backend, backends
+from roofline.validate.measuring.backend import Backend, backends
 from roofline.validate.records.compression import Compression
 from roofline.validate.records.request import TRIALS, Protocol, RunRequest
 from roofline.validate.records.tuning import Tuning
@@ -227,7 +227,10 @@ def _point(
             sparse_format=_sparse_format(compression, backend, where),
             datatypes=(datatype,) if datatype else (),
         ),
-        algorithm=_algorithm(values["algorithm"], backend, where),
+        algorithm=backend.capabilities.choose_algorithm(
+            values["algorithm"],
+            f"{where}: {backend.title} has no algorithm {values['algorithm']!r}",
+        ),
         tuning=tuning,
         trials=scalar("trials", TRIALS) if tuned else 0,
         tuning_budget_s=scalar("budget_s", 0.0) if tuned else 0.0,
@@ -254,13 +257,6 @@ def _tuning(values: Values, backend: Backend, where: str) -> Tuning:
         return backend.capabilities.tunings[0]
     unknown = f"{where}: {values['backend']} has no tuning {asked!r}"
     return Tuning.of(check_known(asked, backend.capabilities.tunings, unknown))
-
-
-def _algorithm(asked: str, backend: Backend, where: str) -> str:
-    known = backend.capabilities.algorithms
-    if known == ONE_WAY:
-        return ONE_WAY[0]
-    return check_known(asked, known, f"{where}: {backend.title} has no algorithm {asked!r}")
 
 
 def _sparse_format(compression: Asked, backend: Backend, where: str) -> str:

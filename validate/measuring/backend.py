@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from roofline.errors import MeasurementError
+from roofline.errors import MeasurementError, check_known
 from roofline.node import Array
 from roofline.progress import Report
 from roofline.registry import Registry
@@ -185,6 +185,23 @@ class Capabilities:
     """Whether `Backend.load` takes the model itself: preparing it only finds what a record says of it."""
     board_backend: str = ""
     """Name of the backend that runs the same on boards; empty where there is none."""
+
+    @property
+    def has_one_way(self) -> bool:
+        """Whether there is no choice of algorithms."""
+        return self.algorithms == ONE_WAY
+
+    def choose_algorithm(self, asked: str, unknown: str) -> str:
+        """Return an algorithm in its own spelling; the one way where there is no choice, whatever is asked for.
+
+        Args:
+            asked: The algorithm.
+            unknown: What a message says of one that there is not, among others.
+
+        Raises:
+            OptionError: There are others.
+        """
+        return ONE_WAY[0] if self.has_one_way else check_known(asked, self.algorithms, unknown)
 
 
 class Backend(Protocol):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-from roofline.errors import OptionError, check_known, own_spelling, printable
+from roofline.errors import OptionError, own_spelling, printable
 from roofline.labels import labels
 from roofline.progress import Progress
 from roofline.surfaces import ALGORITHM, TUNING, argument
@@ -80,7 +80,7 @@ def check_backends(asked: RunRequest, backend_names: Sequence[str]) -> None:
     """
     ready = [for_backend(replace(asked, backend=name)) for name in backend_names]
     if own_spelling(asked.algorithm, ONE_WAY) is None and all(
-        backends.get(each.backend).capabilities.algorithms == ONE_WAY for each in ready
+        backends.get(each.backend).capabilities.has_one_way for each in ready
     ):
         named = ", ".join(dict.fromkeys(each.backend for each in ready))
         raise OptionError(
@@ -110,7 +110,8 @@ def for_backend(request: RunRequest, *, per_layer: bool = False) -> RunRequest:
         )
     if DEVICE in request.options:
         request = replace(request, options={**request.options, DEVICE: device})
-    request = replace(request, algorithm=_algorithm(request, able.algorithms))
+    unknown = f"{request.backend} has no {ALGORITHM.at(request.algorithm)}"
+    request = replace(request, algorithm=able.choose_algorithm(request.algorithm, unknown))
     form = request.compression.sparse_format
     if form in able.sparse_formats:
         request = replace(request, options={**request.options, "sparse_format": form})
@@ -122,11 +123,3 @@ def for_backend(request: RunRequest, *, per_layer: bool = False) -> RunRequest:
         known = " or ".join(able.tunings)
         raise OptionError(f"{TUNING.at(request.tuning)} is not known", repair=f"Use {known}")
     return request
-
-
-def _algorithm(request: RunRequest, known: tuple[str, ...]) -> str:
-    """Return the algorithm of a request in its own spelling, or the one way of a backend without a choice."""
-    if known == ONE_WAY:
-        return ONE_WAY[0]
-    unknown = f"{request.backend} has no {ALGORITHM.at(request.algorithm)}"
-    return check_known(request.algorithm, known, unknown)

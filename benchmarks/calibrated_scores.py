@@ -1,4 +1,4 @@
-"""Scores of the model `calibrated` against what `calibrated.py` measured, and the tables of its page."""
+"""Scores of the model `calibrated` against what `calibrated_runs.py` measured, and the tables of its page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from roofline.model.network_time import calibrated_time
 from roofline.workload import Workload
 
 if TYPE_CHECKING:
-    from calibrated import Network, Record
+    from calibrated_runs import Network, Record
 
 NOMINAL = (0.5, 0.8, 0.9, 0.95)
 """Shares that intervals are to hold."""

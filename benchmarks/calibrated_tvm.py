@@ -16,29 +16,17 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import os
 import resource
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from calibrated import (
-    LISTS,
-    KeptFigures,
-    Network,
-    format_record,
-    measure,
-    networks,
-    read,
-    summary,
-)
-from calibrated_scores import first_scores, page, write_page
+from calibrated import publish
+from calibrated_runs import LISTS, KeptFigures, Network, format_record, measure, networks, read
 
 from roofline.binding import Binding
-from roofline.number_format import plural
 from roofline.progress import tell_nobody
 from roofline.validate.calibration.microbenchmarks import Rounds
 from roofline.validate.calibration.probe_timing import run_request
@@ -124,21 +112,6 @@ def step_of(network: Network, threads: int, folder: Path) -> Step:
     return session.step
 
 
-def add_scores(
-    machines: dict[str, Any],
-    record_path: Path,
-    lists: Mapping[str, Sequence[Network]],
-    machine: str | None,
-) -> None:
-    """Add the scores of a record to a summary."""
-    record = read(record_path)
-    runs = machines.setdefault(machine or record.machine, {})
-    title = f"{record.times.backend}, {plural(record.threads, 'thread')}"
-    every = [network for found in lists.values() for network in found]
-    made = summary(record, {**lists, "all": every})
-    runs[title] = made | {"first": first_scores(runs.get(title, {}), made["lists"])}
-
-
 def main() -> None:
     """Build, measure and keep, or score what was kept."""
     parser = argparse.ArgumentParser(
@@ -174,15 +147,14 @@ def main() -> None:
             print("The budget is spent: call again to go on.", file=sys.stderr)
             return
         asked.record.write_text(format_record(made), encoding="utf-8")
-    machines: dict[str, Any] = {}
-    if asked.summary is not None and asked.summary.exists():
-        machines = json.loads(asked.summary.read_text(encoding="utf-8"))
-    add_scores(machines, asked.record, lists, asked.machine)
-    print(page(machines))
-    if asked.summary is not None:
-        asked.summary.write_text(json.dumps(machines, indent=1) + "\n", encoding="utf-8")
-    if asked.page is not None:
-        write_page(asked.page, machines, MARKS)
+    publish(
+        [read(asked.record)],
+        {**lists, "all": every},
+        asked.machine,
+        asked.summary,
+        asked.page,
+        MARKS,
+    )
 
 
 if __name__ == "__main__":

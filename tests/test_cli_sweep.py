@@ -80,7 +80,10 @@ def test_a_machine_without_the_datatype_is_a_row_that_says_so(capsys, tmp_path):
     code, out, err = run(capsys, str(path))
     rows = list(csv.DictReader(out.splitlines()))
     assert code == 0
-    assert err == "roofline: left out: ncs has no fp32 unit; it has fp16, int8\n"
+    assert (
+        err
+        == "roofline: left out: the file of ncs does not say whether it has fp32 units; it has fp16, int8\n"
+    )
     gone = [row for row in rows if row["skipped"]]
     assert [(row["network"], row["platform"], row["throughput_fps"]) for row in gone] == [
         ("cnv", "ncs", ""), ("mlp", "ncs", ""),
@@ -93,7 +96,7 @@ def test_a_machine_without_the_datatype_is_a_row_that_says_so(capsys, tmp_path):
     _, out, _ = run(capsys, str(path), "--format", "json")
     assert [
         row["skipped"] for row in json.loads(out)["predictions"] if row["platform"] == "ncs"
-    ] == ["ncs has no fp32 unit; it has fp16, int8"] * 2
+    ] == ["the file of ncs does not say whether it has fp32 units; it has fp16, int8"] * 2
 
 
 def test_a_datatype_that_no_machine_has_is_refused(capsys, tmp_path):
@@ -101,7 +104,7 @@ def test_a_datatype_that_no_machine_has_is_refused(capsys, tmp_path):
     path.write_text(f"{HEAD}datatypes: [fp32]\n")
     code, out, err = run(capsys, str(path))
     assert (code, out) == (2, "")
-    assert "ncs has no fp32 unit" in err
+    assert "the file of ncs does not say whether it has fp32 units" in err
 
 
 def test_the_suffix_decides_the_format(file, capsys, tmp_path):

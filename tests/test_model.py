@@ -388,7 +388,9 @@ def test_a_level_too_small_keeps_the_activations_of_small_layers_only():
 
 def test_a_missing_unit_is_refused_with_those_there_are_or_emulated():
     work = network(replace(COMPUTE_LAYER, datatype="int8"))
-    with pytest.raises(DatatypeError, match=r"no int8 unit; it has fp32, fp16.*let emulate"):
+    with pytest.raises(
+        DatatypeError, match=r"whether it has int8 units; it has fp32, fp16.*let emulate"
+    ):
         equation1(work, MACHINE)
     emulated = equation1(work, MACHINE, emulate=True)
     assert (emulated.datatype, emulated.unit, emulated.peak) == ("int8", "fp16", 2e12)

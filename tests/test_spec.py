@@ -141,10 +141,13 @@ def test_what_a_file_does_not_say_is_none() -> None:
 
 def test_a_missing_datatype_names_those_it_has() -> None:
     found = machine(absent=["fp32"])
-    with pytest.raises(DatatypeError, match=r"^my-board has no fp32 arithmetic\. It has: int8$"):
+    with pytest.raises(
+        DatatypeError, match=r"^my-board has no fp32 unit; it has int8\. Choose one of them$"
+    ):
         found.peak("fp32")
     with pytest.raises(
-        DatatypeError, match=r"does not say whether it has fp16 arithmetic\. It has: int8$"
+        DatatypeError,
+        match=r"does not say whether it has fp16 units; it has int8\. Choose one of them$",
     ):
         found.peak("fp16")
     with pytest.raises(DatatypeError, match=r"unknown datatype 'int9'\. Did you mean 'int8'\?$"):
@@ -192,7 +195,7 @@ def test_emulation_takes_the_narrowest_unit_that_holds_the_values(
 
 
 def test_a_float_is_never_emulated_on_integers() -> None:
-    with pytest.raises(DatatypeError, match="edgetpu:fast has no fp16 arithmetic"):
+    with pytest.raises(DatatypeError, match="edgetpu:fast has no fp16 unit"):
         platform("edgetpu:fast").emulation("fp16")
 
 

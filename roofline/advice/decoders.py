@@ -12,14 +12,14 @@ from roofline.advice.candidate import Candidate, Hurdle, part_of
 from roofline.advice.judgement import judge
 from roofline.advice.needs import Need
 from roofline.advice.search import Advice, rank
-from roofline.advice.units import has_unit, is_unstated, refuse
+from roofline.advice.units import has_unit, is_unstated
 from roofline.advice.wish import MAX_TPOT, MAX_TTFT, MIN_TOKENS_PER_S, Limit, Wish
 from roofline.conventions import Traffic
 from roofline.decoder_classes import class_of
 from roofline.decoding.memory import memory_of
 from roofline.decoding.request import Phase, Spread
 from roofline.errors import OptionError
-from roofline.model import at_precision
+from roofline.model import at_precision, choose_unit
 from roofline.number_format import number, plural
 from roofline.precision import precision
 from roofline.serving import serve
@@ -95,7 +95,7 @@ def advise_decoder(
     if platforms and len(without) == len(platforms):
         # What the first machine says of it stands for all.
         own = decoder.step(request, 1).precision
-        refuse(platforms[0], precision(asked[0][0] or own or ""))
+        choose_unit(platforms[0], precision(asked[0][0] or own or ""))
     held = {candidate.platform for candidate in candidates}
     small = [key for key in unheld if key not in held and key not in without]
     without = list(dict.fromkeys(without))

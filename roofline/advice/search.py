@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from roofline.advice.candidate import Candidate, Part, part_of
 from roofline.advice.judgement import judge
 from roofline.advice.needs import Need, need
-from roofline.advice.units import has_unit, is_unstated, refuse
+from roofline.advice.units import has_unit, is_unstated
 from roofline.advice.wish import MIN_FPS, Wish
 from roofline.arguments import check_kind, check_list
 from roofline.errors import DatatypeError, NoBasisError, OptionError
@@ -108,7 +108,6 @@ def advise(
     if not candidates:
         # Every machine refused; what the first one says of it stands for all.
         first = asked[0]
-        refuse(platforms[0], first)
         predictions_at(ready[first][0], platforms[0], tried, model, {"datatype": first})
     needs = [
         need(network, datatype.name, batch, (wish.streams or 1) * rate / (wish.efficiency or 1.0))

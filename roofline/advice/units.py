@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from roofline.errors import DatatypeError
 from roofline.model import choose_unit
 from roofline.precision import Precision, precision
-from roofline.surfaces import DATATYPE
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
@@ -29,20 +28,3 @@ def is_unstated(platform: Platform, asked: Sequence[Precision | str]) -> bool:
         not has_unit(platform, name) and precision(name).peak not in platform.specification.absent
         for name in asked
     )
-
-
-def refuse(platform: Platform, asked: Precision | str) -> None:
-    """Refuse a datatype that a machine has no unit for.
-
-    Raises:
-        DatatypeError: The machine has none, or its file does not say; the message tells the two apart.
-    """
-    if has_unit(platform, asked):
-        return
-    if is_unstated(platform, [asked]):
-        raise DatatypeError(
-            f"the file of {platform.key} does not say whether it has {precision(asked).peak} units; it has "
-            f"{', '.join(platform.datatypes)}",
-            repair=f"Choose one of them with {DATATYPE}",
-        )
-    choose_unit(platform, asked)

@@ -58,7 +58,7 @@ def choose_unit(
         return wanted, ()
     if not emulate:
         raise DatatypeError(
-            f"{platform.key} has no {wanted} unit; it has {', '.join(platform.datatypes)}",
+            platform.lack_of(wanted),
             repair=f"Choose one of them with {DATATYPE}, or let {EMULATE} run on the next wider one",
         )
     unit = platform.emulation(wanted)

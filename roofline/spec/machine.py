@@ -290,6 +290,15 @@ class Platform(BaseModel):
                 return wider
         raise self._no_peak(datatype)
 
+    def lack_of(self, datatype: str) -> str:
+        """Return that the machine has no unit for a datatype, or that its file does not say, and those it has."""
+        said = (
+            f"{self.key} has no {datatype} unit"
+            if datatype in self.specification.absent
+            else f"the file of {self.key} does not say whether it has {datatype} units"
+        )
+        return f"{said}; it has {', '.join(self.datatypes)}"
+
     def _no_peak(self, datatype: str) -> DatatypeError:
         if datatype not in COMPUTE_DATATYPES:
             hint = (
@@ -297,12 +306,7 @@ class Platform(BaseModel):
                 or f"Known: {', '.join(COMPUTE_DATATYPES)}"
             )
             return DatatypeError(f"unknown datatype {datatype!r}", repair=hint)
-        has = f"It has: {', '.join(self.datatypes)}"
-        if datatype in self.specification.absent:
-            return DatatypeError(f"{self.key} has no {datatype} arithmetic", repair=has)
-        return DatatypeError(
-            f"the file of {self.key} does not say whether it has {datatype} arithmetic", repair=has
-        )
+        return DatatypeError(self.lack_of(datatype), repair="Choose one of them")
 
 
 def in_mode(specification: Specification, mode: str | None) -> Platform:

@@ -63,7 +63,7 @@ def test_a_name_that_is_not_utf8_loses_no_measurement(tmp_path, small_model):
 
 def test_what_cannot_be_compared_is_refused_before_the_run(roofline, small_model, tmp_path):
     done = roofline("validate", small_model, "-p", "ncs", "--backend", "onnxruntime", code=2)
-    assert "ncs has no fp32 unit" in done.stderr
+    assert "the file of ncs does not say whether it has fp32 units" in done.stderr
     assert not (tmp_path / "home" / "roofline" / "records.db").exists()
 
 

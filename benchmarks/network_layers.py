@@ -26,7 +26,6 @@ from typing import Any
 import plain_detectors
 import plain_layers
 import plain_networks
-import yolov7
 
 from roofline.model._layer_groups import OTHER, WIDE, LayerCounts, gather_alike
 from roofline.validate.evidence.named_layers import HEADER, TABLE
@@ -274,8 +273,6 @@ def builders(evidence: Path) -> Iterator[tuple[str, int, Build]]:
     yield from of_timm(evidence)
     for name, size, make in of_packages():
         yield name, size, partial(of_zeros, make, size)
-    for name, network in yolov7.NETWORKS.items():
-        yield name, 640, partial(of_zeros, partial(as_network, network), 640)
     for name, (size, network) in (plain_detectors.NETWORKS | plain_networks.NETWORKS).items():
         sides = size if isinstance(size, tuple) else (size, size)
         side = round(sqrt(prod(sides)))

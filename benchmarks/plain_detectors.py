@@ -1,11 +1,13 @@
-"""YOLOv2, v3 and v4 and their tiny ones as Darknet has them, which no package of Python defines.
+"""YOLOv2, v3 and v4 as Darknet has them, YOLOv7, and their tiny ones: no package of Python defines them.
 
 For `benchmarks/network_layers.py`. After the papers and the widths of their configurations for the
-80 classes of COCO. Normalizations are folded, and activations are those that are published.
+80 classes of COCO. Normalizations are folded, activations are those that are published, and of
+YOLOv7 the convolutions that are parameterized anew for deployment are one each.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from plain_layers import Network, cat, conv, functional, pool, twice
@@ -22,9 +24,18 @@ def _leaky(data: Any, width: int, kernel: int = 1, stride: int = 1) -> Any:
     return conv(data, width, kernel, stride, act="leaky_relu")
 
 
+def _silu(data: Any, width: int, kernel: int = 1, stride: int = 1) -> Any:
+    return conv(data, width, kernel, stride, act="silu")
+
+
+def _boxes(data: Any, anchors: int = ANCHORS) -> Any:
+    """Return the boxes of each place of a scale."""
+    return conv(data, anchors * OUTPUTS, act=None)
+
+
 def _head(data: Any, width: int, anchors: int = ANCHORS) -> Any:
-    """Return the boxes of a scale."""
-    return conv(_leaky(data, width, 3), anchors * OUTPUTS, act=None)
+    """Return the boxes of a scale, behind a convolution of nine places."""
+    return _boxes(_leaky(data, width, 3), anchors)
 
 
 def _in_turns(data: Any, width: int, times: int) -> Any:
@@ -142,11 +153,103 @@ def yolov4_tiny(data: Any) -> list[Any]:
     return [_head(low, 512), _head(cat(twice(_leaky(low, 128)), joined), 256)]
 
 
+def _aggregate(
+    layer: Callable[..., Any],
+    data: Any,
+    width: int,
+    out: int,
+    *,
+    inner: int,
+    deep: int,
+    every: int = 1,
+) -> Any:
+    """Return the block of YOLOv7's figure 2: convolutions in a row, some of whose outputs are joined.
+
+    Args:
+        layer: A convolution and its activation.
+        data: Its input.
+        width: Channels of the two branches.
+        out: Channels of the output.
+        inner: Channels of the convolutions in a row.
+        deep: How many those are.
+        every: Of how many of them one is joined.
+    """
+    kept = [layer(data, width), layer(data, width)]
+    row = kept[-1]
+    for place in range(1, deep + 1):
+        row = layer(row, inner, 3)
+        if place % every == 0:
+            kept.append(row)
+    return layer(cat(*reversed(kept)), out)
+
+
+def _pools(data: Any) -> list[Any]:
+    """Return an image, and what windows of three sizes find in it."""
+    return [data, *(pool(data, size, 1, size // 2) for size in (5, 9, 13))]
+
+
+def _halve(data: Any, width: int, *beside: Any) -> Any:
+    """Return an image of half the height and width: pooled, and by a convolution."""
+    pooled = _silu(pool(data), width)
+    return cat(_silu(_silu(data, width), width, 3, 2), pooled, *beside)
+
+
+def yolov7(data: Any) -> list[Any]:
+    """Return the boxes of the three scales of YOLOv7.
+
+    Wang, Bochkovskiy and Liao, https://arxiv.org/abs/2207.02696.
+    """
+    data = _silu(_silu(_silu(data, 32, 3), 64, 3, 2), 64, 3)
+    data = _aggregate(_silu, _silu(data, 128, 3, 2), 64, 256, inner=64, deep=4, every=2)
+    scales: list[Any] = []
+    for width, out in ((128, 512), (256, 1024), (256, 1024)):
+        data = _halve(data, data.shape[1] // 2)
+        data = _aggregate(_silu, data, width, out, inner=width, deep=4, every=2)
+        scales.append(data)
+    third, fourth, fifth = scales
+    row = _silu(_silu(_silu(fifth, 512), 512, 3), 512)
+    row = _silu(_silu(cat(*_pools(row)), 512), 512, 3)
+    low = _silu(cat(row, _silu(fifth, 512)), 512)
+
+    def join(data: Any, width: int) -> Any:
+        return _aggregate(_silu, data, width, width, inner=width // 2, deep=4)
+
+    middle = join(cat(_silu(fourth, 256), twice(_silu(low, 256))), 256)
+    fine = join(cat(_silu(third, 128), twice(_silu(middle, 128))), 128)
+    middle = join(_halve(fine, 128, middle), 256)
+    low = join(_halve(middle, 256, low), 512)
+    ends = ((fine, 256), (middle, 512), (low, 1024))
+    return [_boxes(_silu(scale, width, 3)) for scale, width in ends]
+
+
+def yolov7_tiny(data: Any) -> list[Any]:
+    """Return the boxes of the three scales of YOLOv7-tiny, of the same paper."""
+
+    def join(data: Any, width: int) -> Any:
+        return _aggregate(_leaky, data, width, 2 * width, inner=width, deep=2)
+
+    data = join(_leaky(_leaky(data, 32, 3, 2), 64, 3, 2), 32)
+    scales: list[Any] = []
+    for width in (64, 128, 256):
+        data = join(pool(data), width)
+        scales.append(data)
+    third, fourth, fifth = scales
+    pooled = _leaky(cat(*_pools(_leaky(fifth, 256))), 256)
+    low = _leaky(cat(pooled, _leaky(fifth, 256)), 256)
+    middle = join(cat(_leaky(fourth, 128), twice(_leaky(low, 128))), 64)
+    fine = join(cat(_leaky(third, 64), twice(_leaky(middle, 64))), 32)
+    middle = join(cat(_leaky(fine, 128, 3, 2), middle), 64)
+    low = join(cat(_leaky(middle, 256, 3, 2), low), 128)
+    return [_head(scale, width) for scale, width in ((fine, 128), (middle, 256), (low, 512))]
+
+
 NETWORKS: dict[str, tuple[int, Network]] = {
     "yolov2": (416, yolov2),
     "yolov3_darknet": (416, yolov3),
     "yolov3_tiny": (416, yolov3_tiny),
     "yolov4": (416, yolov4),
     "yolov4_tiny": (416, yolov4_tiny),
+    "yolov7": (640, yolov7),
+    "yolov7_tiny": (640, yolov7_tiny),
 }
 """The networks by name: input size, and a function of an image."""

@@ -133,6 +133,10 @@ def test_what_was_asked_and_what_ran_are_told_apart(roofline, small_model, tmp_p
         (("measure", "mlp", "--algorithm", "foo"), "Known: default, blocked, direct"),
         (("validate", "mlp", "--algorithm", "foo", "--backend", "tvm"), "Known: default, blocked"),
         (("validate", "mlp", "--algorithm", "gemm"), "onnxruntime has no choice of algorithms"),
+        (
+            ("measure", "mlp", "--tuning", "tuned", "--backend", "onnxruntime"),
+            "--tuning tuned: onnxruntime has nothing to tune",
+        ),
         (("validate", "mlp", "-p", "no-such-machine"), "no-such-machine"),
         (("calibrate", "--seconds", "1", "-o", "no/such/folder/x.yaml"), "no/such/folder"),
     ],

@@ -253,7 +253,7 @@ def _board_backend(values: Values) -> str:
 
 def _tuning(values: Values, backend: Backend, where: str) -> Tuning:
     asked = values["tuning"]
-    if not asked or backend.capabilities.tunings == (Tuning.NONE,):
+    if not asked or not backend.capabilities.has_tunings:
         return backend.capabilities.tunings[0]
     unknown = f"{where}: {values['backend']} has no tuning {asked!r}"
     return Tuning.of(check_known(asked, backend.capabilities.tunings, unknown))

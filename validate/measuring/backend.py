@@ -191,6 +191,11 @@ class Capabilities:
         """Whether there is no choice of algorithms."""
         return self.algorithms == ONE_WAY
 
+    @property
+    def has_tunings(self) -> bool:
+        """Whether there is anything to tune."""
+        return self.tunings != (Tuning.NONE,)
+
     def choose_algorithm(self, asked: str, unknown: str) -> str:
         """Return an algorithm in its own spelling; the one way where there is no choice, whatever is asked for.
 

@@ -18,7 +18,6 @@ from roofline.validate.records.compression import Compression
 from roofline.validate.records.record import Measurement
 from roofline.validate.records.request import RunRequest
 from roofline.validate.records.store import Store
-from roofline.validate.records.tuning import Tuning
 
 
 def measure_each(
@@ -76,17 +75,21 @@ def check_backends(asked: RunRequest, backend_names: Sequence[str]) -> None:
     """Refuse, before anything is read or compiled, what a backend cannot do.
 
     Raises:
-        RooflineError: A backend is not known, or cannot run as asked; or an algorithm is, where none has a choice.
+        RooflineError: A backend is not known, or cannot run as asked; or none has a choice of what is chosen.
     """
     ready = [for_backend(replace(asked, backend=name)) for name in backend_names]
-    if own_spelling(asked.algorithm, ONE_WAY) is None and all(
-        backends.get(each.backend).capabilities.has_one_way for each in ready
-    ):
-        named = ", ".join(dict.fromkeys(each.backend for each in ready))
-        raise OptionError(
-            f"{ALGORITHM.at(asked.algorithm)}: {named} has no choice of algorithms",
-            repair=f"Leave it out, or use {argument('backend').at('tvm')}",
-        )
+    able = [backends.get(each.backend).capabilities for each in ready]
+    named = ", ".join(dict.fromkeys(each.backend for each in ready))
+    if own_spelling(asked.algorithm, ONE_WAY) is None and all(each.has_one_way for each in able):
+        raise _no_choice(ALGORITHM.at(asked.algorithm), f"{named} has no choice of algorithms")
+    if asked.tuning and not any(each.has_tunings or asked.tuning in each.tunings for each in able):
+        raise _no_choice(TUNING.at(asked.tuning), f"{named} has nothing to tune")
+
+
+def _no_choice(asked: str, why: str) -> OptionError:
+    return OptionError(
+        f"{asked}: {why}", repair=f"Leave it out, or use {argument('backend').at('tvm')}"
+    )
 
 
 def for_backend(request: RunRequest, *, per_layer: bool = False) -> RunRequest:
@@ -118,7 +121,7 @@ def for_backend(request: RunRequest, *, per_layer: bool = False) -> RunRequest:
     if per_layer and able.times_kernels:
         request = replace(request, options={**request.options, "per_layer": True})
     if request.tuning and request.tuning not in able.tunings:
-        if able.tunings == (Tuning.NONE,):
+        if not able.has_tunings:
             return replace(request, tuning="")
         known = " or ".join(able.tunings)
         raise OptionError(f"{TUNING.at(request.tuning)} is not known", repair=f"Use {known}")

@@ -9,12 +9,15 @@ import pytest
 from onnx import TensorProto, helper
 
 from roofline import Workload
+from roofline.model._prediction import Basis
 from roofline.model.calibrated import describe_thin_ground
 from roofline.model.executed_steps import steps_of
 from roofline.model.machine_profile import Profile, Sample
-from roofline.model.network_time import calibrated_time, network_deviation, times_at
+from roofline.model.network_error import ErrorSums, fast_deviation, slow_deviation
+from roofline.model.network_time import calibrated_time, times_at
 
 COMMON, STREAMING, THREADS, KEPT, FAR = 0.09, 0.18, 0.1, 0.4, 0.2
+CLASSES, MOVING = 3.0, 1.2
 
 
 def profile(
@@ -27,7 +30,7 @@ def profile(
 
 
 def deviation(layers: float, passing: float, known: Profile) -> float:
-    return float(network_deviation(np.array(layers), np.array(passing), known))
+    return float(fast_deviation(np.array(layers), np.array(passing), known))
 
 
 @pytest.mark.parametrize(("layers", "passing", "threads", "parts"), [
@@ -46,6 +49,56 @@ def test_a_spread_that_was_found_on_networks_scales_all_of_it():
     assert deviation(0.1, 0.3, profile(spread=1.5)) == pytest.approx(
         1.5 * deviation(0.1, 0.3, profile())
     )
+
+
+@pytest.mark.parametrize("spread", [1.0, 1.5])
+def test_the_slow_side_adds_what_classes_and_passes_over_values_err_together(spread):
+    found = slow_deviation(np.array(0.2), np.array(0.1), np.array(0.05), profile(spread=spread))
+    assert float(found) == pytest.approx(
+        math.hypot(0.2, spread * CLASSES * 0.1, spread * MOVING * 0.05)
+    )
+
+
+def sums(*kinds: str) -> ErrorSums:
+    """Layers of one second each with a deviation of 0.1, well inside of what was measured."""
+    one, errors = np.ones(1), ErrorSums(1)
+    for kind in kinds:
+        errors.add(kind, one, 0.1 * one, Basis.MEASURED, 0 * one)
+    return errors
+
+
+@pytest.mark.parametrize(("kinds", "own", "together"), [
+    (("conv.1x1.fp32",), 1.0, 1.0),
+    # Half alike: the mean of the square of the sum and the sum of the squares.
+    (("conv.1x1.fp32", "conv.1x1.fp32"), math.sqrt(3) / 2, 1.0),
+    (("conv.1x1.fp32", "conv.kxk.fp32"), math.sqrt(2) / 2, 1.0),
+    (("conv.1x1.fp32", "matmul.matrix.fp32"), math.sqrt(2) / 2, math.sqrt(2) / 2),
+])  # fmt: skip
+def test_layers_of_a_kind_are_half_alike_and_those_of_a_class_wholly_on_the_slow_side(
+    kinds, own, together
+):
+    found = sums(*kinds).deviations(np.array([float(len(kinds))]), profile())
+    fast = math.hypot(COMMON, KEPT * 0.1 * own)
+    assert found.fast[0] == pytest.approx(fast)
+    assert found.slow[0] == pytest.approx(math.hypot(fast, CLASSES * KEPT * 0.1 * together))
+
+
+def test_passes_over_values_err_together_whatever_their_operators():
+    found = sums("elementwise.Relu", "reduction.sum").deviations(np.array([2.0]), profile())
+    fast = math.hypot(COMMON, STREAMING, KEPT * 0.1 * math.sqrt(2) / 2)
+    classes = CLASSES * KEPT * 0.1 * math.sqrt(2) / 2
+    assert found.fast[0] == pytest.approx(fast)
+    assert found.slow[0] == pytest.approx(math.hypot(fast, classes, MOVING * 0.1))
+
+
+def test_an_interval_reaches_further_on_the_slow_side():
+    time = calibrated_time(relu(1_000_000), profile())
+    assert time is not None
+    low, high = time.interval_s
+    wide = 1.2815515655446004
+    assert math.log(time.seconds / low) == pytest.approx(wide * time.deviation)
+    assert math.log(high / time.seconds) == pytest.approx(wide * time.slow_deviation)
+    assert time.slow_deviation > time.deviation
 
 
 def relu(elements: int) -> Workload:
@@ -121,6 +174,7 @@ def test_the_law_at_many_batches_has_the_deviation_of_one(kind):
         time = calibrated_time(workload, known, batches)
         assert time is not None
         assert found.deviation[place] == pytest.approx(time.deviation, rel=1e-9)
+        assert found.slow_deviation[place] == pytest.approx(time.slow_deviation, rel=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -247,15 +247,15 @@ def _law(case: Case) -> Law | None:
 
     def at(batches: Floats) -> Outcomes:
         found = times_at(case.workload, profile, steps, batches / case.workload.batch)
-        factor = np.exp(SHARE_80 * found.deviation)
+        less, more = (np.exp(SHARE_80 * side) for side in (found.deviation, found.slow_deviation))
         rest = found.seconds - found.latency - found.memory
         # In the order in which `_main_bound` takes the first of equals.
         held = np.stack([found.latency, rest, found.memory]).argmax(axis=0)
         return Outcomes(
             batches / found.seconds, found.seconds, _HELD[held], found.ops, found.bytes,
             case.required_bytes_at(batches), np.zeros(len(batches), np.bool_),
-            (batches / (found.seconds * factor), batches / (found.seconds / factor)),
-            (found.seconds / factor, found.seconds * factor),
+            (batches / (found.seconds * more), batches / (found.seconds / less)),
+            (found.seconds / less, found.seconds * more),
         )  # fmt: skip
 
     return Law(at, max((len(samples) for samples in profile.samples.values()), default=1))

@@ -12,25 +12,11 @@ import numpy as np
 
 from roofline.model._prediction import Basis
 from roofline.model.executed_steps import Step, steps_of
-from roofline.model.machine_profile import Estimate, Floats, Profile, passes_over
-from roofline.model.subnormal_steps import SUBNORMAL
+from roofline.model.machine_profile import Estimate, Floats, Profile
+from roofline.model.network_error import Deviations, ErrorSums
 from roofline.model.work import NARROW_ROWS, Work
 from roofline.workload import Workload
 
-_ALIKE = 0.5
-"""Correlation of the errors of two layers of one kind: they share its samples, and not their shape."""
-_COMMON = 0.09
-"""Deviation that all networks share: a machine is not the same from one hour to the next, and no network is its layers
-alone."""
-_OWN = 0.4
-"""Share of the deviation of layers that stays where many of measured kinds stand together."""
-_ALL_BEYOND = 3.0
-"""Octaves outside of what was measured from which all of it stays; up to one octave no more does than inside."""
-_STREAMING = 0.18
-"""Deviation of the time of layers that pass over values, where all of a network is such: what they take depends on what
-runs before them, more than products do."""
-_THREADS = 0.1
-"""Deviation that wall times on several threads add: that of the host's other programs."""
 _VIEW_DEVIATION = 0.3
 """Deviation of the logarithm of a view's seconds."""
 SHARE_80 = NormalDist().inv_cdf(0.9)
@@ -58,7 +44,9 @@ class CalibratedTime:
     layers: tuple[LayerTime, ...]
     run_s: float
     deviation: float
-    """Of the logarithm of the seconds; `network_deviation` has what it is of."""
+    """Of the logarithm of the seconds on the side of runs that take less; `network_error` has what it is of."""
+    slow_deviation: float
+    """The same on the side of runs that take more."""
 
     @property
     def seconds(self) -> float:
@@ -72,8 +60,11 @@ class CalibratedTime:
 
     def interval_at(self, share: float) -> tuple[float, float]:
         """Return the seconds between which a share of networks is expected."""
-        factor = math.exp(NormalDist().inv_cdf(0.5 + share / 2) * self.deviation)
-        return self.seconds / factor, self.seconds * factor
+        wide = NormalDist().inv_cdf(0.5 + share / 2)
+        return (
+            self.seconds / math.exp(wide * self.deviation),
+            self.seconds * math.exp(wide * self.slow_deviation),
+        )
 
     def shares(self) -> Mapping[Basis, float]:
         """Return the share of the time that rests on each basis."""
@@ -109,8 +100,10 @@ def calibrated_time(
         )
         for step in steps
     ]  # fmt: skip
-    deviation = _deviation(found, profile)
-    return CalibratedTime(tuple(found), profile.run_s, deviation)
+    deviations = _deviations(found, profile)
+    return CalibratedTime(
+        tuple(found), profile.run_s, float(deviations.fast[0]), float(deviations.slow[0])
+    )
 
 
 def _competing_bytes(step: Step, working: Floats) -> Floats:
@@ -134,6 +127,8 @@ class Times:
 
     seconds: Floats
     deviation: Floats
+    """Of the logarithm of the seconds, as `CalibratedTime` has it."""
+    slow_deviation: Floats
     latency: Floats
     """Seconds that runs and layers take whatever their size, where that is most of a layer."""
     memory: Floats
@@ -160,7 +155,7 @@ def times_at(
         np.where(count * batches == 1, 0, np.where(count * batches < NARROW_ROWS, 1, 2))
         for count in rows
     ]
-    found = np.empty((6, len(batches)))
+    found = np.empty((7, len(batches)))
     _, groups = (
         np.unique(np.stack(forms, axis=1), axis=0, return_inverse=True) if forms
         else (None, np.zeros(len(batches), np.int64))
@@ -185,72 +180,28 @@ def _group_times(
         none,
         none,
     )
-    passing = none
-    alike: dict[str, Floats] = defaultdict(lambda: none)
-    apart: dict[str, Floats] = defaultdict(lambda: none)
+    errors = ErrorSums(len(batches))
     for step in steps:
         if step.work is None:
             own = profile.views_s(switch) * step.repeats
-            kind, deviation, fixed, held = "view", _VIEW_DEVIATION, own, none > 0
-            kept = np.asarray(_OWN)
+            fixed, held = own, none > 0
+            errors.add("view", own, none + _VIEW_DEVIATION, Basis.MEASURED, none)
         else:
             kind = step.work.times(float(batches[0])).kind
             work = replace(step.work, kind=kind)
             found = profile.estimates(work, batches, _competing_bytes(step, working))
             more, factor = switch * work.repeats, _correction(work, profile)
             own, fixed = factor * (found.seconds + more), factor * (found.fixed_s + more)
-            deviation, held = found.deviation, found.memory_bound
-            kept = _shares_kept(kind, found.basis, found.beyond)
+            held = found.memory_bound
+            errors.add(kind, own, found.deviation, found.basis, found.beyond)
             ops = ops + work.ops * batches
             moved = moved + np.rint(work.bytes * batches) + work.weight_bytes
-        if passes_over(kind):
-            passing = passing + own
         small = fixed > own / 2
         seconds = seconds + own
         latency = latency + np.where(small, own, 0.0)
         memory = memory + np.where(held & ~small, own, 0.0)
-        error = own * deviation * kept
-        alike[kind] = alike[kind] + error
-        apart[kind] = apart[kind] + error**2
-    variance = sum(
-        (_ALIKE * alike[kind] ** 2 + (1 - _ALIKE) * apart[kind] for kind in alike), none
-    )
-    spread = network_deviation(np.sqrt(variance) / seconds, passing / seconds, profile)
-    return np.stack([seconds, spread, latency, memory, ops, moved])
-
-
-def network_deviation(layers: Floats, passing: Floats, profile: Profile) -> Floats:
-    """Return the deviation of the logarithm of a network's seconds.
-
-    What its layers say is one part; the others were found on networks: none of the list that they are judged on, and
-    widened by as much as the networks of one list lay further off than those of the others said.
-
-    Args:
-        layers: That of its layers together, kinds taken as independent and layers of one kind as half alike.
-        passing: Share of the time of layers that pass over values.
-        profile: Of the machine, with as many threads as the run.
-    """
-    threads = _THREADS if profile.threads > 1 else 0.0
-    own = layers * max(profile.surprise, 1.0)
-    found = np.sqrt(own**2 + (_STREAMING * passing) ** 2 + _COMMON**2 + threads**2)
-    return np.asarray(found * profile.spread, np.float64)
-
-
-def _shares_kept(kind: str, basis: Basis, beyond: Floats) -> Floats:
-    """Return which share of a layer's deviation stays among others.
-
-    It is all of it where a layer is borrowed, depends on values, or lies far outside of what was measured of its kind:
-    errors of such layers are not independent of one another.
-
-    Args:
-        kind: Of the layer.
-        basis: Where its figure comes from.
-        beyond: Octaves outside of what was measured.
-    """
-    if kind == SUBNORMAL or basis in (Basis.BORROWED, Basis.ESTIMATED):
-        return np.ones(beyond.shape)
-    near = np.clip((_ALL_BEYOND - beyond) / (_ALL_BEYOND - 1.0), 0.0, 1.0)
-    return 1.0 - (1.0 - _OWN) * near
+    deviations = errors.deviations(seconds, profile)
+    return np.stack([seconds, deviations.fast, deviations.slow, latency, memory, ops, moved])
 
 
 def _correction(work: Work, profile: Profile) -> float:
@@ -277,20 +228,13 @@ def _fixed_estimate(seconds: float) -> Estimate:
     )
 
 
-def _deviation(layers: Sequence[LayerTime], profile: Profile) -> float:
+def _deviations(layers: Sequence[LayerTime], profile: Profile) -> Deviations:
     total = profile.run_s + sum(layer.estimate.seconds for layer in layers)
-    alike: dict[str, float] = defaultdict(float)
-    apart: dict[str, float] = defaultdict(float)
-    passing = 0.0
+    errors = ErrorSums(1)
     for layer in layers:
-        estimate = layer.estimate
-        beyond = np.asarray(estimate.beyond)
-        kept = float(_shares_kept(layer.kind, estimate.basis, beyond))
-        error = estimate.seconds * estimate.deviation * kept
-        alike[layer.kind] += error
-        apart[layer.kind] += error**2
-        if passes_over(layer.kind):
-            passing += estimate.seconds
-    variance = sum(_ALIKE * alike[kind] ** 2 + (1 - _ALIKE) * apart[kind] for kind in alike)
-    shares = (np.asarray(math.sqrt(variance) / total), np.asarray(passing / total))
-    return float(network_deviation(*shares, profile))
+        own = layer.estimate
+        seconds, deviation, beyond = (
+            np.asarray([value]) for value in (own.seconds, own.deviation, own.beyond)
+        )
+        errors.add(layer.kind, seconds, deviation, own.basis, beyond)
+    return errors.deviations(np.asarray([total]), profile)

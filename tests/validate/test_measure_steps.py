@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from onnx import TensorProto, helper
 from roofline.binding import Binding
 from roofline.errors import ModelError
 from roofline.validate.measuring import environment, steps, worker
-from roofline.validate.measuring.backend import Capabilities
+from roofline.validate.measuring.backend import Capabilities, Samples
 from roofline.validate.measuring.compressed_model import write
 from roofline.validate.measuring.measure import (
     _fill_in,  # pyright: ignore[reportPrivateUsage]
@@ -24,7 +25,7 @@ from roofline.validate.measuring.process import (
 from roofline.validate.measuring.random_weights import fill
 from roofline.validate.measuring.runnable_model import load_arrays, make_runnable, save_arrays
 from roofline.validate.records.compression import Compression
-from roofline.validate.records.request import Protocol, RunRequest, Tuning
+from roofline.validate.records.request import SPREAD_S, Protocol, RunRequest, Tuning
 
 
 def test_arrays_of_text_are_kept(tmp_path: Path) -> None:
@@ -80,6 +81,48 @@ def test_without_time_to_sample_the_fewest_runs_are_taken() -> None:
     protocol = Protocol(runs=50, warmup=1, sampling_s=0.0)
     samples = worker.sample(session, protocol, 1.0, lambda *_: None)  # pyright: ignore[reportArgumentType]
     assert len(samples.samples_s) == session.steps == 3
+
+
+class _Core:
+    """A core, and a program of 1 ms on it that takes 1.5 ms in the core's first 0.4 s: someone else's episode."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def step(self) -> None:
+        self.now += 1.5e-3 if self.now < 0.4 else 1e-3
+
+    def sample(self, monkeypatch: pytest.MonkeyPatch, protocol: Protocol) -> Samples:
+        """Time the program by a protocol on the core's own clock."""
+        monkeypatch.setattr(worker.time, "perf_counter", lambda: self.now)
+        return worker.sample(self, protocol, 1e-3, lambda *_: None)  # pyright: ignore[reportArgumentType]
+
+
+def test_short_runs_are_spread_beyond_an_episode_of_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    samples = _Core().sample(monkeypatch, Protocol(runs=60, sampling_s=60.0))
+    assert len(samples.samples_s) == 60
+    assert samples.wall_s == pytest.approx(SPREAD_S, abs=2e-3)
+    assert statistics.median(samples.samples_s) == pytest.approx(1e-3)
+    slow = sum(taken > 1.2e-3 for taken in samples.samples_s)
+    assert slow == pytest.approx(60 * 0.4 / SPREAD_S, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "runs", "wall_s"),
+    [
+        (Protocol(runs=60, sampling_s=0.3), 60, 0.3),  # no longer than the sampling time
+        (Protocol(runs=4000, sampling_s=60.0), 4000, 4.13),  # one after the other: they take longer anyway
+        (Protocol(runs=10**6, sampling_s=1.0), None, 1.0),  # as many as fit
+    ],
+)  # fmt: skip
+def test_runs_are_spread_no_further_than_needed(
+    monkeypatch: pytest.MonkeyPatch, protocol: Protocol, runs: int | None, wall_s: float
+) -> None:
+    samples = _Core().sample(monkeypatch, protocol)
+    assert samples.wall_s == pytest.approx(wall_s, abs=6e-3)
+    assert len(samples.samples_s) == (runs or pytest.approx(267 + 600, abs=2))
 
 
 def test_a_compressed_network_is_kept_under_what_it_is_made_of(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from types import MappingProxyType
 
 from roofline.validate.records.record import Measurement
-from roofline.validate.records.request import RunRequest
+from roofline.validate.records.request import SPREAD_S, RunRequest
 from roofline.validate.records.tuning import Tuning
 
 _STARTING_S = 6.0
@@ -55,7 +55,8 @@ def seconds(point: RunRequest, ops: float, kernel_count: int) -> float:
     rate = _RATES[point.tuning] * point.threads
     step = ops * share * point.batch / rate
     timing = point.protocol
-    sampling = min(timing.sampling_s + step, (timing.runs + timing.warmup) * step)
+    spread = min(SPREAD_S, timing.sampling_s)
+    sampling = min(timing.sampling_s + step, max(spread, (timing.runs + timing.warmup) * step))
     tuning = 0.0
     if point.tuning is Tuning.TUNED:
         tuning = kernel_count * point.trials * _TRIAL_S

@@ -107,7 +107,7 @@ class Samples:
 
     samples_s: tuple[float, ...] = ()
     wall_s: float | None = None
-    """Wall time of all of them."""
+    """Wall time from the first to the last, with what ran untimed between them."""
     cpu_s: float | None = None
     shares: tuple[float, float] | None = None
     """Shares of the machine's CPU time that other processes and other guests took meanwhile."""

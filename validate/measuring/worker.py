@@ -46,7 +46,7 @@ from roofline.validate.measuring.steps import Action, RaisedError, Report
 from roofline.validate.records.failure import Failure, FailureKind, of_disk
 from roofline.validate.records.plain import from_plain, to_json, to_plain
 from roofline.validate.records.record import Check, KernelTime, Status
-from roofline.validate.records.request import Protocol
+from roofline.validate.records.request import SPREAD_S, Protocol
 from roofline.writing import write_whole
 
 _MAGNITUDE = "magnitude"
@@ -189,6 +189,9 @@ def _check(session: Session, asked: steps.Run, executed: Iterable[str]) -> Check
 def sample(session: Session, protocol: Protocol, first: float, report: Progress) -> Samples:
     """Time a session by its protocol.
 
+    Runs that would be done sooner are spread evenly over `SPREAD_S`: between two timed ones the session runs untimed,
+    so that what it keeps in caches stays there.
+
     Args:
         session: Bound to its inputs, and run once.
         protocol: How many warm-up and timed runs, and for how long.
@@ -196,14 +199,15 @@ def sample(session: Session, protocol: Protocol, first: float, report: Progress)
         report: Told how far it is, about twenty times.
 
     Returns:
-        The samples, wall and CPU time of all of them, and how busy the machine was with other work.
+        The samples, wall and CPU time from the first to the last, and how busy the machine was with other work.
     """
     for _ in range(protocol.warmup - 1):
         session.step()
     clock = time.perf_counter
     step = session.step
     samples: list[float] = []
-    every = max(1, int(0.2 / max(first, 1e-9)))
+    apart = min(SPREAD_S, protocol.sampling_s) / protocol.runs
+    every = max(1, int(0.2 / max(first, apart, 1e-9)))
     gc.collect()
     gc.disable()
     busy, cpu = environment.Busy.now(), time.process_time()
@@ -217,6 +221,8 @@ def sample(session: Session, protocol: Protocol, first: float, report: Progress)
             break
         if len(samples) % every == 0:
             report("timing", len(samples), protocol.runs)
+        while clock() - start < len(samples) * apart:
+            step()
     wall, cpu = clock() - start, time.process_time() - cpu
     after = environment.Busy.now()
     gc.enable()

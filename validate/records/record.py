@@ -159,7 +159,7 @@ class Measurement:
     first_s: float | None = None
     """The discarded first run."""
     wall_s: float | None = None
-    """Elapsed time of all timed runs."""
+    """Elapsed time from the first timed run to the last, with those that ran untimed between them."""
     cpu_s: float | None = None
     """CPU time of the process over the same span, all its threads."""
     peak_rss_bytes: int | None = None

@@ -39,6 +39,14 @@ class Protocol:
     """Seed of the random inputs, and of the random weights of networks shipped without."""
 
 
+SPREAD_S = 2.0
+"""Seconds over which the timed runs are spread, as far as the sampling time allows.
+
+A core that this machine sees may be one of two threads of a physical core, of which someone else has the other: that
+takes half of the units for some hundredths to tenths of a second at a time and shows in no count of this machine. Runs
+that all lie in one such episode tell its time, not the program's.
+"""
+
 PROTOCOL = Protocol()
 """The protocol of a run for which none is given."""
 

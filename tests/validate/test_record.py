@@ -89,6 +89,25 @@ def test_drift_needs_two_samples_in_each_half_and_goes_both_ways(values, drift):
     ]
 
 
+@pytest.mark.parametrize(
+    ("slow", "share"),
+    [(0, None), (9, None), (11, 0.3), (20, None)],
+)  # fmt: skip
+def test_samples_are_uneven_when_most_are_slower_than_the_fastest(slow, share):
+    """Twenty samples of which some met an episode of 1.3 times the time; all of them are even again."""
+    taken = [1.0 + 0.3 * (number * 7 % 20 < slow) for number in range(20)]
+    flags = [flag for flag in run(*taken).disturbances if flag.kind is FlagKind.UNEVEN]
+    assert [flag.share for flag in flags] == [pytest.approx(s) for s in (share,) if s is not None]
+    assert [flag.label for flag in flags] == [
+        f"uneven: median +{s:.0%} over the fastest twentieth" for s in (share,) if s is not None
+    ]
+
+
+def test_few_samples_are_never_uneven():
+    assert run(1.0, 1.0, *[1.4] * 7).unevenness is None
+    assert run(1.0, 1.0, *[1.4] * 8).unevenness == pytest.approx(0.4)
+
+
 def test_shares_of_flags_are_those_of_what_they_tell():
     crowded = run(1.0, environment=Environment(cores=1, others_share=0.2, stolen_share=0.1))
     assert [flag.share for flag in crowded.flags] == [pytest.approx(0.2 + 0.1)]

@@ -16,6 +16,9 @@ class FlagKind(StrEnum):
     """A single thread did not have its core; the share is CPU time over elapsed time."""
     DRIFT = "drift"
     """The second half of the samples differs from the first by the share."""
+    UNEVEN = "uneven"
+    """The median of the samples is above the fastest of them by the share: for half the time or more something was in
+    the way that neither the machine's CPU time nor a drift shows, such as another thread of the same physical core."""
     ROUND_DRIFT = "round drift"
     """A round of a campaign differs from the median of all its rounds by the share."""
     UNTUNED = "untuned"
@@ -48,6 +51,8 @@ class Flag:
                 return f"waited: {share:.2f} CPU seconds per second"
             case FlagKind.DRIFT:
                 return f"drift: second half {share:+.0%}"
+            case FlagKind.UNEVEN:
+                return f"uneven: median {share:+.0%} over the fastest twentieth"
             case FlagKind.ROUND_DRIFT:
                 return f"drift: this round {share:+.0%}"
             case FlagKind.UNTUNED:

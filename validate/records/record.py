@@ -36,6 +36,12 @@ DISTURBED_SHARE = 0.05
 DRIFT_LIMIT = 0.1
 """Relative difference between the medians of both halves of the samples that is flagged."""
 
+UNEVEN_LIMIT = 0.15
+"""Share by which the median of the samples may be above their 5 % quantile before a run is flagged."""
+
+_SAMPLES_OF_A_SPREAD = 10
+"""Samples from which their 5 % quantile says something."""
+
 
 class Status(StrEnum):
     """How a run ended."""
@@ -276,6 +282,13 @@ class Measurement:
         return samples.median(second) / samples.median(first) - 1.0
 
     @property
+    def unevenness(self) -> float | None:
+        """Median of the samples over their 5 % quantile, less one; None of too few."""
+        if len(self.samples_s) < _SAMPLES_OF_A_SPREAD:
+            return None
+        return samples.median(self.samples_s) / samples.quantile(self.samples_s, 0.05) - 1.0
+
+    @property
     def flags(self) -> tuple[Flag, ...]:
         """What makes this run suspicious; empty when nothing does."""
         found = list(self.disturbances)
@@ -312,6 +325,9 @@ class Measurement:
         drift = self.drift
         if drift is not None and abs(drift) > DRIFT_LIMIT:
             found.append(Flag(FlagKind.DRIFT, drift))
+        uneven = self.unevenness
+        if uneven is not None and uneven > UNEVEN_LIMIT:
+            found.append(Flag(FlagKind.UNEVEN, uneven))
         return tuple(found)
 
     def quantile_s(self, share: float) -> float | None:

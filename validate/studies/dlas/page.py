@@ -16,6 +16,7 @@ from roofline.validate.analysis.derived import Footprint, footprints, scaling, t
 from roofline.validate.campaigns.grid import load
 from roofline.validate.records.flag import join_flags
 from roofline.validate.records.record import Measurement
+from roofline.validate.records.request import SPREAD_S
 from roofline.validate.records.tuning import Tuning
 from roofline.validate.studies.dlas.figures import LEAST_MB, measured_figures, representative
 from roofline.validate.studies.dlas.run_set import PageRuns
@@ -56,6 +57,17 @@ def regenerate(page: str, shown: PageRuns) -> str:
     return _SECTION.sub(section, page)
 
 
+def _spread_text(runs: Sequence[Measurement]) -> str:
+    """Return over how long the samples of runs by one protocol are spread, and how many are not."""
+    least = min(SPREAD_S, runs[0].job.protocol.sampling_s)
+    timed = [run.wall_s for run in runs if run.ok and run.wall_s is not None]
+    rushed = sum(wall < 0.95 * least for wall in timed)
+    if rushed == len(timed):
+        return ""
+    exception = f", of {rushed} cells one after the other" if rushed else ""
+    return f", spread over {least:g} s at least{exception}"
+
+
 def _machine(shown: PageRuns) -> str:
     runs = shown.here.runs
     places = [run.environment for run in runs]
@@ -70,6 +82,7 @@ def _machine(shown: PageRuns) -> str:
     ways = {run.job.protocol for run in runs}
     protocol = "; ".join(
         f"batch 1, the first run discarded, median of up to {way.runs} runs within {way.sampling_s:g} s"
+        f"{_spread_text([run for run in runs if run.job.protocol == way])}"
         for way in sorted(ways, key=repr)
     )
     targets = {run.compiled_for for run in runs if run.job.backend == "tvm" and run.compiled_for}

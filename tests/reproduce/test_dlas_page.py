@@ -148,14 +148,19 @@ def test_the_interval_of_a_time():
     (one,) = configurations([run(10)])
     assert one.low_s == pytest.approx(0.010 * (1 - ROUND_MARGIN))
     assert one.high_s == pytest.approx(0.010 * (1 + ROUND_MARGIN))
-    # Wide samples: the quantiles. 1 to 21 ms in even steps has its 5 % quantile at 2 ms, its 95 % quantile at 20 ms.
-    spread = [i * 19 % 21 + 1 for i in range(21)]
+    # Wide samples: the quantiles. 10 to 13 ms in even steps of 0.15 ms: 5 % is one step from either end.
+    spread = [10 + 0.15 * (i * 19 % 21) for i in range(21)]
     (one,) = configurations([run(0, samples=spread)])
-    assert (one.low_s, one.high_s) == (pytest.approx(0.002), pytest.approx(0.020))
+    assert (one.low_s, one.high_s) == (pytest.approx(0.01015), pytest.approx(0.01285))
+    assert not one.disturbed
     # A disturbed run may have been anything it showed.
     (one,) = configurations([run(0, samples=spread, cpu_share=0.5)])
-    assert (one.low_s, one.high_s) == (pytest.approx(0.001), pytest.approx(0.021))
+    assert (one.low_s, one.high_s) == (pytest.approx(0.010), pytest.approx(0.013))
     assert one.disturbed.startswith("waited")
+    # So may one that was slow for most of the time and fast for some of it.
+    (one,) = configurations([run(0, samples=[10 if i % 4 == 0 else 14 for i in range(20)])])
+    assert (one.low_s, one.high_s) == (pytest.approx(0.010), pytest.approx(14 * 1.05e-3))
+    assert one.disturbed.startswith("uneven: median +40%")
     # Two rounds speak for themselves.
     (one,) = configurations([run(10), run(10.2)])
     assert (one.low_s, one.high_s) == (pytest.approx(0.010), pytest.approx(0.0102))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import partial
 from itertools import product
 
 from roofline.cost import Cost
@@ -161,6 +162,10 @@ def define(
     )  # fmt: skip
     for each, op_type in product([domain] if isinstance(domain, str) else domain, op_types):
         operators.add(key(op_type, each), replace(row, op_type=op_type, domain=each))
+
+
+define_elementwise = partial(define, role=Role.ELEMENTWISE)
+"""Adds operators whose results' elements each depend on the operands' elements at the same place."""
 
 
 def supported_operators() -> Iterator[Operator]:

@@ -17,7 +17,7 @@ from roofline.cost import Cost
 from roofline.node import Array, Node
 from roofline.ops._attributes import operand
 from roofline.ops._counts import has, out_count, per_output
-from roofline.ops._registry import MICROSOFT, CostFunction, TensorType, define
+from roofline.ops._registry import MICROSOFT, CostFunction, TensorType, define, define_elementwise
 from roofline.ops._shapes import broadcast, divide, same_type
 from roofline.ops._values import arithmetic, single_result
 
@@ -71,9 +71,9 @@ def _tanh(node: Node) -> Array | None:
 _VALUES = {"Relu": _relu, "Sigmoid": _sigmoid, "Tanh": _tanh}
 
 for _name, _ops in OPS_PER_ELEMENT.items():
-    define(_name, cost=per_output(_ops), shape=same_type, value=_VALUES.get(_name))
+    define_elementwise(_name, cost=per_output(_ops), shape=same_type, value=_VALUES.get(_name))
 for _name, _ops in _CONTRIB_OPS_PER_ELEMENT.items():
-    define(_name, domain=MICROSOFT, cost=per_output(_ops), shape=same_type)
+    define_elementwise(_name, domain=MICROSOFT, cost=per_output(_ops), shape=same_type)
 
 
 def _biased_type(node: Node) -> Sequence[TensorType | None]:
@@ -105,8 +105,8 @@ def _glu_type(node: Node) -> Sequence[TensorType | None]:
     )
 
 
-define("PRelu", cost=per_output(2), shape=same_type)  # compare, multiply
+define_elementwise("PRelu", cost=per_output(2), shape=same_type)  # compare, multiply
 define("SwiGLU", cost=per_output(7), shape=same_type)  # swish (6), multiply
-define("BiasGelu", domain=MICROSOFT, cost=_biased_cost(5), shape=_biased_type)
-define("FastGelu", domain=MICROSOFT, cost=_biased_cost(_TANH_GELU), shape=_biased_type)
+define_elementwise("BiasGelu", domain=MICROSOFT, cost=_biased_cost(5), shape=_biased_type)
+define_elementwise("FastGelu", domain=MICROSOFT, cost=_biased_cost(_TANH_GELU), shape=_biased_type)
 define("BiasSplitGelu", domain=MICROSOFT, cost=_biased_cost(12), shape=_glu_type)

@@ -19,7 +19,7 @@ from roofline.cost import Cost
 from roofline.node import Array, Node
 from roofline.ops._attributes import integer, operand, present, version
 from roofline.ops._counts import out_count, per_output
-from roofline.ops._registry import TensorType, ValueFunction, define
+from roofline.ops._registry import TensorType, ValueFunction, define, define_elementwise
 from roofline.ops._shapes import broadcast, same_type
 from roofline.ops._values import arithmetic, known_value, single_result
 
@@ -183,17 +183,17 @@ def _clip(node: Node) -> Array | None:
 
 
 for _name, _function in _BINARY.items():
-    define(_name, cost=per_output(1), shape=binary_type, value=_elementwise(_function))
+    define_elementwise(_name, cost=per_output(1), shape=binary_type, value=_elementwise(_function))
 for _name, _function in _VARIADIC.items():
-    define(_name, cost=_variadic_cost, shape=_variadic_type, value=_fold(_function))
+    define_elementwise(_name, cost=_variadic_cost, shape=_variadic_type, value=_fold(_function))
 for _name, _unary in _UNARY.items():
-    define(
+    define_elementwise(
         _name, cost=per_output(1), shape=same_type, value=None if _unary is None else _elementwise(_unary),
     )  # fmt: skip
-define("Mod", cost=per_output(1), shape=binary_type, value=_mod)
-define("BitShift", cost=per_output(1), shape=binary_type, value=_shift)
-define("Mean", cost=_variadic_cost, shape=_variadic_type, value=_mean)
-define("Clip", cost=_clip_cost, shape=same_type, value=_clip, settings=(1, 2))
+define_elementwise("Mod", cost=per_output(1), shape=binary_type, value=_mod)
+define_elementwise("BitShift", cost=per_output(1), shape=binary_type, value=_shift)
+define_elementwise("Mean", cost=_variadic_cost, shape=_variadic_type, value=_mean)
+define_elementwise("Clip", cost=_clip_cost, shape=same_type, value=_clip, settings=(1, 2))
 
 
 # Operators of the first experimental operator sets, which runtimes still accept.

@@ -14,7 +14,7 @@ from roofline.node import Array, Node
 from roofline.ops._attributes import operand
 from roofline.ops._counts import per_output
 from roofline.ops._datatypes import BOOL
-from roofline.ops._registry import TensorType, define
+from roofline.ops._registry import TensorType, define_elementwise
 from roofline.ops._shapes import broadcast, dtype
 from roofline.ops._values import arithmetic, fits, settle, single_result
 from roofline.ops.elementwise import binary_type
@@ -103,8 +103,10 @@ def _where(node: Node) -> Array | None:
 
 
 for _name, _function in _COMPARISONS.items():
-    define(_name, cost=per_output(1), shape=_comparison_type, value=_compute(_function))
+    define_elementwise(
+        _name, cost=per_output(1), shape=_comparison_type, value=_compute(_function)
+    )
 for _name, _function in _TESTS.items():
     _value = _is_inf if _name == "IsInf" else _compute(_function)
-    define(_name, cost=per_output(1), shape=_test_type, value=_value)
-define("Where", cost=per_output(1), shape=_where_type, value=_where)
+    define_elementwise(_name, cost=per_output(1), shape=_test_type, value=_value)
+define_elementwise("Where", cost=per_output(1), shape=_where_type, value=_where)

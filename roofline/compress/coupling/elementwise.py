@@ -7,21 +7,11 @@ from collections.abc import Sequence
 from roofline.compress.coupling._registry import Axes, Call, Labels, Results, couples
 from roofline.compress.labels import fixed_labels
 
-UNARY = (
-    "Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Bernoulli", "BitwiseNot", "Cast", "Ceil", "Celu",
-    "Clip", "Cos", "Cosh", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish", "Identity", "IsInf",
-    "IsNaN", "LeakyRelu", "Log", "Mish", "Neg", "Not", "Reciprocal", "Relu", "Round", "Selu", "Shrink", "Sigmoid",
-    "Sign", "Sin", "Sinh", "Softplus", "Softsign", "Sqrt", "Swish", "Tan", "Tanh", "ThresholdedRelu",
-)  # fmt: skip
-NARY = (
-    "Add", "And", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Div", "Equal", "Greater", "GreaterOrEqual",
-    "Less", "LessOrEqual", "Max", "Mean", "Min", "Mod", "Mul", "Or", "PRelu", "Pow", "Sub", "Sum", "Where", "Xor",
-)  # fmt: skip
 
-
-@couples(*UNARY)
+@couples("QLinearSigmoid", "QLinearLeakyRelu", domain="com.microsoft")
+@couples("Bernoulli", "Cast", "Identity")
 def unary(call: Call) -> Results:
-    """Pass the labels of the first operand on (bounds of Clip are scalars)."""
+    """Pass the labels of the first operand on."""
     return [call.axes(0)]
 
 
@@ -31,31 +21,19 @@ def dropout(call: Call) -> Results:
     return [call.axes(0), call.axes(0)]
 
 
-@couples(*NARY)
+@couples("Add")
 def nary(call: Call) -> Results:
-    """Tie the operands' axes as they broadcast."""
+    """Tie the operands' axes as they broadcast: the rule of all that the operator table calls elementwise."""
     axis = call.attribute("axis")
     if axis is not None and call.opset < 7:
         return call.block("broadcasts in the form that version 7 of the operator set replaced")
     return [broadcast(call, [call.axes(i) for i in range(len(call.node.input))])]
 
 
-@couples("QuickGelu", "Gelu", "FastGelu", "BiasGelu", domain="com.microsoft")
-def gelu(call: Call) -> Results:
-    """Activate, after an optional bias is added."""
-    return [broadcast(call, [call.axes(0), call.axes(1)]) if call.has(1) else call.axes(0)]
-
-
 @couples("QLinearAdd", "QLinearMul", domain="com.microsoft")
 def qlinear_binary(call: Call) -> Results:
     """Tie A at 0 and B at 3; scales and zero points are scalars."""
     return [broadcast(call, [call.axes(0), call.axes(3)])]
-
-
-@couples("QLinearSigmoid", "QLinearLeakyRelu", domain="com.microsoft")
-def qlinear_unary(call: Call) -> Results:
-    """Pass the labels of the first operand on."""
-    return [call.axes(0)]
 
 
 @couples("Expand")

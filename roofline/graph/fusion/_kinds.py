@@ -4,48 +4,27 @@ from __future__ import annotations
 
 from roofline.node import Node
 from roofline.ops import Role, lookup
+from roofline.ops.activation import OPS_PER_ELEMENT
 from roofline.ops.qonnx import CHANNELS_LAST
 
 MICROSOFT = "com.microsoft"
 
 
-_PRODUCTS = frozenset(
-    {
-        "Conv",
-        "ConvTranspose",
-        "Gemm",
-        "MatMul",
-        "FusedMatMul",
-        "MatMulNBits",
-        "FusedConv",
-        "Einsum",
-    }
-)
-_INTEGERS = frozenset({"MatMulInteger", "ConvInteger"})
-_ACTIVATIONS = frozenset({
-    "Relu", "Clip", "Sigmoid", "HardSwish", "HardSigmoid", "LeakyRelu", "PRelu", "Tanh", "Elu", "Selu", "Celu", "Gelu",
-    "Mish", "Softplus", "Softsign", "ThresholdedRelu", "Swish", "FastGelu", "QuickGelu", "BiasGelu", "Shrink",
-})  # fmt: skip
-_UNARY = frozenset({
-    "Abs", "Neg", "Exp", "Log", "Sqrt", "Reciprocal", "Floor", "Ceil", "Round", "Sign", "Erf", "Cast", "Not", "IsNaN",
-    "IsInf", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "BitwiseNot",
-    "CastLike",
-})  # fmt: skip
-_BINARY = frozenset({
-    "Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Sum", "Mean", "Mod", "Where", "And", "Or", "Xor", "Equal",
-    "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor",
-})  # fmt: skip
-_NORMS = frozenset({
+_PRODUCTS = (
+    "Conv", "ConvTranspose", "Gemm", "MatMul", "FusedMatMul", "MatMulNBits", "FusedConv", "Einsum",
+)  # fmt: skip
+_NORMS = (
     "LayerNormalization", "RMSNormalization", "GroupNormalization", "InstanceNormalization",
     "SimplifiedLayerNormalization", "SkipLayerNormalization", "SkipSimplifiedLayerNormalization",
     "MeanVarianceNormalization", "LpNormalization",
-})  # fmt: skip
+)  # fmt: skip
+_ACTIVATIONS = frozenset({*OPS_PER_ELEMENT, "Clip", "PRelu", "FastGelu", "QuickGelu", "BiasGelu"})
 _VIEWS = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout"})
 
 _ROLES: dict[str, Role] = {
     **dict.fromkeys(_PRODUCTS, Role.PRODUCT),
-    **dict.fromkeys(_INTEGERS, Role.INTEGER),
-    **dict.fromkeys((*_ACTIVATIONS, *_UNARY, *_BINARY, "BatchNormalization"), Role.ELEMENTWISE),
+    **dict.fromkeys(("MatMulInteger", "ConvInteger"), Role.INTEGER),
+    **dict.fromkeys(("BatchNormalization", "Cast", "CastLike"), Role.ELEMENTWISE),
     **dict.fromkeys(_NORMS, Role.NORM),
     **dict.fromkeys(("Softmax", "LogSoftmax"), Role.SOFTMAX),
     "Pad": Role.PAD,

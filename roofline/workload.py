@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from operator import add
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from roofline.binding import UNBOUND, Binding
-from roofline.conventions import Traffic, choice
+from roofline.conventions import Causal, Traffic, choice
 from roofline.cost import Cost
 from roofline.errors import CompressionError
 from roofline.layer import MIXTURES, Layer, Use
@@ -293,34 +293,48 @@ class Workload:
             model: A file, or a model in memory.
             name: What to call it; the file's name without its suffix unless given.
             binding: Sizes and values that the model leaves open, and what is counted of masked attention.
-            fused: Whether layers are wanted as runtimes fuse them, too; a model that sees a network as a whole needs
-                none.
+            fused: Whether layers are wanted as runtimes fuse them, too, which takes a third of the time; a model that
+                sees a network as a whole needs none.
 
         Raises:
             DimensionError: A dimension has no size; the message names the input, the dimension and the flag.
             ModelError: The file is no well-formed ONNX model.
         """
-        from roofline.graph.totals.count import count
+        from roofline.graph.fusion import fuse, report
+        from roofline.graph.totals.costs import call_cost, call_costs, unmask
+        from roofline.graph.totals.count import count_notes, open_model
+        from roofline.graph.totals.layers import call_layers, group_layers
+        from roofline.graph.totals.liveness import activations
+        from roofline.graph.walking.resolve import resolve
+        from roofline.graph.walking.weights import reads_of, totals
 
-        counted = count(model, name=name, binding=binding, fused=fused)
+        proto, own_name, source = open_model(model)
+        graph = resolve(proto, name=name or own_name, binding=binding)
+        executed, idle = reads_of(graph)
+        exact = call_costs(graph)
+        costs = unmask(exact) if binding.causal is Causal.FULL else exact
+        groups = fuse(graph) if fused else ()
+        layers = call_layers(graph, costs, executed)
+        not_taken = replace(graph, nodes=graph.idle)
+        stored, written = totals([*executed, *idle]), activations(graph)
         return cls(
-            name=counted.name,
-            layers=counted.layers,
-            untaken=counted.untaken,
-            source=counted.source,
-            fused_layers=counted.fused_layers,
-            fusions=counted.fusions,
-            batch=counted.batch,
-            batch_assumed_for=counted.batch_assumed_for,
-            inputs=counted.inputs,
-            outputs=counted.outputs,
-            parameters=counted.stored.parameters,
-            trainable_parameters=counted.stored.trainable_parameters,
-            weight_bytes=counted.stored.bytes,
-            activation_bytes=counted.written.dynamic_bytes,
-            peak_activation_bytes=counted.written.peak_bytes,
-            notes=counted.notes,
-            origin=Origin(counted.model, binding, counted.path),
+            name=graph.name,
+            layers=layers,
+            untaken=call_layers(not_taken, [call_cost(call) for call in graph.idle], idle),
+            source=source,
+            fused_layers=group_layers(graph, groups, costs, executed),
+            fusions=report(groups),
+            batch=graph.batch,
+            batch_assumed_for=graph.batch_assumed_for,
+            inputs=graph.inputs,
+            outputs=graph.outputs,
+            parameters=stored.parameters,
+            trainable_parameters=stored.trainable_parameters,
+            weight_bytes=stored.bytes,
+            activation_bytes=written.dynamic_bytes,
+            peak_activation_bytes=written.peak_bytes,
+            notes=count_notes(graph, exact, layers, binding.causal),
+            origin=Origin(proto, binding, Path(model) if isinstance(model, (str, Path)) else None),
         )
 
     @classmethod

@@ -37,13 +37,9 @@ class Builder(GraphBuilder):
         operands = [x.name, self._weight(f"{name}.weight", dims, x.power, math.prod(dims[1:]))]
         if bias:
             operands.append(self.store(f"{name}.bias", (channels,), Draw.OFFSET))
-        attributes: dict[str, Any] = {
-            "kernel_shape": size,
-            "strides": (stride, stride),
-            "pads": pads,
-            "group": groups,
-        }
-        return self.node("Conv", operands, (channels, *out), 1.0, name=name, **attributes)
+        slides: dict[str, Any] = {"kernel_shape": size, "strides": (stride, stride), "pads": pads}
+        shape = (channels, *out)
+        return self.node("Conv", operands, shape, 1.0, name=name, group=groups, **slides)
 
     def gemm(self, x: Value, features: int, *, bias: bool = True) -> Value:
         """Add a fully connected layer over a flat value; the weights are stored output first, as ONNX's transB."""

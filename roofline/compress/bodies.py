@@ -6,10 +6,12 @@ carries is the same before, in and after it. So channels can be followed into a 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from roofline.graph.reading.graphs import copy_of, every_graph, stored_in
 from roofline.graph.reading.reads import rename_reads, subgraphs
 from roofline.node import Shape, Tensor
 
@@ -29,35 +31,19 @@ def calls(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
 
 def bodies(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
     """Yield the graphs inside a graph, at every depth."""
-    for node in graph.node:
-        for body in subgraphs(node):
-            yield body
-            yield from bodies(body)
+    return islice(every_graph(graph), 1, None)
 
 
 def nested_tensors(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
     """Return the initializers and the tensors of Constant nodes of all graphs, by name; names are distinct."""
-    found = {
-        tensor.name: tensor
-        for graph in (model.graph, *bodies(model.graph))
-        for tensor in graph.initializer
+    return {
+        name: tensor for graph in every_graph(model.graph) for name, tensor in stored_in(graph)
     }
-    for node in calls(model.graph):
-        if node.op_type == "Constant" and not node.domain:
-            for attribute in node.attribute:
-                if attribute.name == "value":
-                    found[node.output[0]] = attribute.t
-    return found
 
 
 def storing_graphs(model: onnx.ModelProto) -> dict[str, onnx.GraphProto]:
     """Return the graph that stores each of the `nested_tensors`, by their names."""
-    found: dict[str, onnx.GraphProto] = {}
-    for graph in (model.graph, *bodies(model.graph)):
-        constants = (node for node in graph.node if node.op_type == "Constant" and not node.domain)
-        found |= {tensor.name: graph for tensor in graph.initializer}
-        found |= {node.output[0]: graph for node in constants}
-    return found
+    return {name: graph for graph in every_graph(model.graph) for name, _ in stored_in(graph)}
 
 
 def distinct(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -67,8 +53,7 @@ def distinct(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     if not any(True for _ in bodies(model.graph)):
         return model
-    copy = type(model)()
-    copy.CopyFrom(model)
+    copy = copy_of(model)
     return copy if _rename_apart(copy.graph, set(_own_results(copy.graph))) else model
 
 
@@ -185,9 +170,3 @@ def _type_of_both(first: Tensor, second: Tensor) -> Tensor:
         constant=first.constant and second.constant,
         stored=first.stored and second.stored,
     )
-
-
-def inner_initializers(model: onnx.ModelProto) -> Iterable[str]:
-    """Yield the names of initializers of all graphs."""
-    for graph in (model.graph, *bodies(model.graph)):
-        yield from (tensor.name for tensor in graph.initializer)

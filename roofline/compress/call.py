@@ -162,6 +162,22 @@ class Call:
         for labels in axes:
             self.fix(labels, why)
 
+    def tie_rows(self, rows: Labels) -> Labels:
+        """Make the rows of a block of labels go together, and return the first."""
+        for row in rows[1:]:
+            self.tie(rows[0], row)
+        return rows[0]
+
+    def all_output_axes(self) -> Results:
+        """Return fixed labels in the shapes of all results."""
+        return [self.output_axes(i) if name else None for i, name in enumerate(self.node.output)]
+
+    def keep_whole(self, why: str) -> Results:
+        """Make every position of every operand stay."""
+        for position in range(len(self.node.input)):
+            self.fix_all(self.axes(position), why)
+        return self.all_output_axes()
+
     def fresh(self, count: int) -> Labels:
         """Return new labels."""
         return self.atoms.fresh(count)
@@ -220,7 +236,7 @@ class Call:
         labels = tuple(axis for axes in touched for axis in axes if axis.any())
         if labels:
             self._state.blocked.append(Obstacle(self.op_type, self.name, why, labels))
-        return [self.output_axes(i) if name else None for i, name in enumerate(self.node.output)]
+        return self.all_output_axes()
 
 
 @dataclass(slots=True)

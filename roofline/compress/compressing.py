@@ -15,7 +15,7 @@ from roofline.compress.quantization import Quantization
 from roofline.compress.recount import multiplies
 from roofline.compress.request import Pruning
 from roofline.compress.sparse_workload import with_stored_zeros
-from roofline.compress.sparsity import Sparsity, count_zeros, multiplying_weights, zero_weights
+from roofline.compress.sparsity import Sparsity, zero_share, zero_weights
 from roofline.compress.tensors import inline_functions
 from roofline.compress.writers._registry import WriteOptions, kept_layers, quantize
 from roofline.errors import CompressionError
@@ -89,9 +89,7 @@ class CompressedModel:
     @property
     def zero_share(self) -> float:
         """Share of the weights that multiply which are zero in the compressed model."""
-        stored = nested_tensors(self.model)
-        total = sum(math.prod(stored[name].dims) for name in multiplying_weights(self.model))
-        return sum(count_zeros(self.model).values()) / total if total else 0.0
+        return zero_share(self.model)
 
 
 def compress(

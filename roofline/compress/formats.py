@@ -1,4 +1,4 @@
-"""Bytes that pruned weights take in each sparse format, and the sparsity from which a format pays.
+"""Bytes that pruned weights take in each sparse format.
 
 A weight tensor is seen as filters x depth x kernel, so that 3x3 kernels and matrix rows can be told apart. Indices take
 32 bits, as in every CSR library, unless said otherwise. Formats whose size depends on where the zeros are (blocks,
@@ -53,7 +53,7 @@ class WeightShape:
 
 
 Bits = Callable[[WeightShape, Fraction, Width, int], Fraction]
-"""Bits of a tensor, from its shape, nonzeros (a fraction while solving), bits of a value, bits of an index."""
+"""Bits of a tensor, from its shape, nonzeros, bits of a value, bits of an index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,27 +85,6 @@ class SparseFormat:
                 repair="Raise the sparsity or choose another format",
             )
         return math.ceil(self.bits(shape, Fraction(nonzeros), value_bits, index_bits) / 8)
-
-    def break_even(
-        self, shape: WeightShape, value_bits: Width = 32, index_bits: int = 32
-    ) -> float | None:
-        """Return the sparsity above which the format is smaller than dense storage, or None when it never is.
-
-        The size is linear in the nonzeros, so two points of it solve for the dense size.
-
-        Example:
-            >>> f"{formats.get('csr-kernel').break_even(WeightShape(64, 64, 3, 3)):.3f}"
-            '0.722'
-        """
-        whole = Fraction(shape.elements)
-        dense = whole * value_bits
-        empty = self.bits(shape, Fraction(0), value_bits, index_bits)
-        full = self.bits(shape, whole, value_bits, index_bits)
-        if empty >= dense:
-            return None
-        if full <= dense:
-            return self.least
-        return float(1 - (dense - empty) / (full - empty))
 
 
 formats: Registry[SparseFormat] = Registry(

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from roofline.compress.call import layer_name
+from roofline.compress.reference import compute
 from roofline.compress.sparsity import WEIGHT_OPERANDS
 from roofline.compress.tensors import stored_tensors, to_array
+from roofline.graph.reading.graphs import copy_of
 from roofline.graph.reading.reads import read_counts
 
 if TYPE_CHECKING:
@@ -33,10 +35,7 @@ def unwrap_weights(model: onnx.ModelProto, kept: Collection[str] = ()) -> onnx.M
         model: With its weights' data.
         kept: Names of layers whose weights stay as they are stored.
     """
-    from onnx import ModelProto
-
-    copy = ModelProto()
-    copy.CopyFrom(model)
+    copy = copy_of(model)
     # From version 4 of the format on, initializers need not be listed among the inputs.
     copy.ir_version = max(copy.ir_version, 4)
     _store_constants(copy)
@@ -117,31 +116,16 @@ def _compute(
     stored: Mapping[str, onnx.TensorProto],
 ) -> NDArray[Any] | None:
     """Return what one of the folded calls makes of a stored array; None where it needs more than is stored."""
-    from onnx import helper
-    from onnx.reference import ReferenceEvaluator
-
     if node.op_type == "Cast" and not _floats(array, node):
         return None
-    given: dict[str, object] = {node.input[0]: array}
+    given: dict[str, NDArray[Any]] = {node.input[0]: array}
     for name in node.input[1:]:
         operand = to_array(stored[name]) if name in stored else None
         if operand is None:
             return None
         given[name] = operand
-    untyped = helper.make_tensor_type_proto(0, None)
-    graph = helper.make_graph(
-        [node], "view", [helper.make_value_info(name, untyped) for name in given],
-        [helper.make_value_info(node.output[0], untyped)],
-    )  # fmt: skip
-    try:
-        evaluator: Any = ReferenceEvaluator(
-            helper.make_model(graph, opset_imports=list(model.opset_import))
-        )
-        (result,) = evaluator.run(None, given)
-    except Exception:
-        # The evaluator raises whatever a malformed call makes numpy raise; such a weight stays as it is.
-        return None
-    return result
+    result = node.output[0]
+    return compute([node], given, [result], list(model.opset_import)).get(result)
 
 
 def _floats(array: NDArray[Any], node: onnx.NodeProto) -> bool:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from roofline.compress.bodies import bodies, calls, distinct, nested_tensors
 from roofline.compress.changes import AttributeChange, Change
 from roofline.compress.tensors import inline_functions, keep_positions, replace_data
+from roofline.graph.reading.graphs import copy_of
 from roofline.graph.reading.reads import read_counts
 
 if TYPE_CHECKING:
@@ -26,10 +27,7 @@ def apply(plan: PruningPlan, model: onnx.ModelProto) -> onnx.ModelProto:
         plan: Made for this model, or for the same model with its weights dropped.
         model: With weights, they are cut; without, their dimensions are.
     """
-    from onnx import ModelProto
-
-    pruned = ModelProto()
-    pruned.CopyFrom(distinct(inline_functions(model)))
+    pruned = copy_of(distinct(inline_functions(model)))
     stored = nested_tensors(pruned)
     for name, axes in plan.kept.items():
         if name in stored:

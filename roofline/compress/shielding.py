@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from roofline.graph.reading.graphs import copy_of
 from roofline.graph.reading.reads import inner_reads
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ def shield(model: onnx.ModelProto) -> onnx.ModelProto:
     A tool that joins, moves or drops a call whose result it sees nowhere read then changes what the Identity takes in,
     and never the value that the body of an If, a Loop or a Scan reads by name. The given model is unchanged.
     """
-    from onnx import ModelProto, helper
+    from onnx import helper
 
     made = {name for node in model.graph.node for name in node.output}
     inner = {name for node in model.graph.node for name in inner_reads(node) if name in made}
@@ -25,8 +26,7 @@ def shield(model: onnx.ModelProto) -> onnx.ModelProto:
     shown = {entry.name for entry in model.graph.output}
     taken = made | {name for node in model.graph.node for name in node.input} | shown
     names = {name: _free_name(f"{name}_outside", taken) for name in sorted(inner)}
-    copy = ModelProto()
-    copy.CopyFrom(model)
+    copy = copy_of(model)
     del copy.graph.node[:]
     for node in model.graph.node:
         moved = copy.graph.node.add()

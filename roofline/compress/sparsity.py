@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -17,6 +18,7 @@ from roofline.compress.coupling._registry import layer_name
 from roofline.compress.formats import formats
 from roofline.compress.tensors import ABSENT, inline_functions, replace_data, to_array
 from roofline.errors import CompressionError, did_you_mean
+from roofline.graph.reading.graphs import copy_of
 
 if TYPE_CHECKING:
     import onnx
@@ -139,10 +141,7 @@ def zero_weights(model: onnx.ModelProto, sparsity: Sparsity) -> onnx.ModelProto:
     Raises:
         CompressionError: The weights are not at hand, or a pattern matches nothing.
     """
-    from onnx import ModelProto
-
-    sparse = ModelProto()
-    sparse.CopyFrom(distinct(inline_functions(model)))
+    sparse = copy_of(distinct(inline_functions(model)))
     weights = multiplying_weights(sparse)
     sparsity.check(list(dict.fromkeys(weights.values())))
     stored = nested_tensors(sparse)
@@ -169,6 +168,13 @@ def count_zeros(model: onnx.ModelProto) -> dict[str, int]:
         if array is not None:
             found[name] = int(array.size - np.count_nonzero(array))
     return found
+
+
+def zero_share(model: onnx.ModelProto) -> float:
+    """Return the share of the weights that multiply which are zero; tensors without data count as free of zeros."""
+    stored = nested_tensors(model)
+    whole = sum(math.prod(stored[name].dims) for name in multiplying_weights(model))
+    return sum(count_zeros(model).values()) / whole if whole else 0.0
 
 
 def multiplying_weights(model: onnx.ModelProto) -> dict[str, str]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roofline.errors import CompressionError, ModelError
+from roofline.graph.reading.graphs import every_graph, stored_in
 
 if TYPE_CHECKING:
     import onnx
@@ -60,19 +61,12 @@ def read_whole(path: Path) -> onnx.ModelProto:
 
 def every_tensor(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     """Yield every tensor a model stores, at every depth: initializers and attributes of nodes and functions."""
-    for graph in (model.graph, *model.functions):
-        yield from _tensors(graph)
-
-
-def _tensors(graph: onnx.GraphProto | onnx.FunctionProto) -> Iterator[onnx.TensorProto]:
-    yield from getattr(graph, "initializer", ())
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
-            for inner in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):
-                yield from _tensors(inner)
+    outer: Any
+    for outer in (model.graph, *model.functions):
+        for graph in every_graph(outer):
+            yield from getattr(graph, "initializer", ())
+            for attribute in (entry for node in graph.node for entry in node.attribute):
+                yield from ([attribute.t] if attribute.HasField("t") else attribute.tensors)
 
 
 def inline_functions(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -96,13 +90,7 @@ def inline_functions(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def stored_tensors(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
     """Return the initializers and the tensors of Constant nodes of the top-level graph, by name."""
-    found = {tensor.name: tensor for tensor in model.graph.initializer}
-    for node in model.graph.node:
-        if node.op_type == "Constant" and not node.domain:
-            for attribute in node.attribute:
-                if attribute.name == "value":
-                    found[node.output[0]] = attribute.t
-    return found
+    return dict(stored_in(model.graph))
 
 
 def has_data(tensor: onnx.TensorProto) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from roofline.graph.reading.graphs import copy_of, replace_calls
 from roofline.graph.reading.reads import rename_reads, subgraphs
 
 if TYPE_CHECKING:
@@ -24,10 +25,7 @@ def widen(model: onnx.ModelProto) -> onnx.ModelProto:
     Args:
         model: Without local functions.
     """
-    from onnx import ModelProto
-
-    copy = ModelProto()
-    copy.CopyFrom(model)
+    copy = copy_of(model)
     if not _widen(copy.graph):
         return model
     _cast_interface(copy.graph)
@@ -95,20 +93,13 @@ def _retype(node: onnx.NodeProto) -> bool:
 
 def _order(graph: onnx.GraphProto, casts: list[onnx.NodeProto]) -> None:
     """Put each Cast right after the constant it takes, and those of stored tensors first."""
-    from onnx import NodeProto
-
     after = {cast.input[0]: cast for cast in casts}
     constants = {name for node in graph.node if node.op_type == "Constant" for name in node.output}
     nodes = [cast for cast in casts if cast.input[0] not in constants]
     for node in graph.node:
         nodes.append(node)
         nodes += [after[name] for name in node.output if name in after and name in constants]
-    copies: list[NodeProto] = []
-    for node in nodes:
-        copies.append(NodeProto())
-        copies[-1].CopyFrom(node)
-    del graph.node[:]
-    graph.node.extend(copies)
+    replace_calls(graph, nodes)
 
 
 def _cast_interface(graph: onnx.GraphProto) -> None:
@@ -132,5 +123,4 @@ def _cast_interface(graph: onnx.GraphProto) -> None:
         helper.make_node("Cast", [names[name]], [name], f"{name}_narrowed", to=TensorProto.FLOAT16)
         for name in outputs if name not in inputs
     ]  # fmt: skip
-    del graph.node[:]
-    graph.node.extend([*first, *nodes, *last])
+    replace_calls(graph, [*first, *nodes, *last])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -46,6 +46,9 @@ def wrong_attribute_error(node: Node, name: str, expected: str, value: object) -
     return malformed_error(node, f"attribute {name!r} must be {expected}, it is {shown}")
 
 
+_NUMBERS = (int, float, np.integer, np.floating)
+
+
 def _is_integer(value: object) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
@@ -77,19 +80,24 @@ def flag(node: Node, name: str, *, default: bool = False) -> bool:
     return bool(integer(node, name, int(default)))
 
 
-def maybe_integers(node: Node, name: str) -> tuple[int, ...] | None:
-    """Return a list-of-integers attribute, or None when it is absent."""
+def _entries(
+    node: Node, name: str, what: str, fits: Callable[[Any], bool]
+) -> tuple[Any, ...] | None:
+    """Return a list attribute whose entries all fit, or None when it is absent."""
     value = node.attributes.get(name)
     if value is None:
         return None
     if isinstance(value, np.ndarray) and cast("Array", value).ndim == 1:
         value = cast("list[Any]", cast("Array", value).tolist())
-    if not isinstance(value, (tuple, list)):
-        raise wrong_attribute_error(node, name, "a list of integers", cast("object", value))
-    entries = cast("list[Any]", value)
-    if not all(_is_integer(entry) for entry in entries):
-        raise wrong_attribute_error(node, name, "a list of integers", entries)
-    return tuple(int(entry) for entry in entries)
+    if not isinstance(value, (tuple, list)) or not all(map(fits, cast("list[Any]", value))):
+        raise wrong_attribute_error(node, name, f"a list of {what}", cast("object", value))
+    return tuple(cast("list[Any]", value))
+
+
+def maybe_integers(node: Node, name: str) -> tuple[int, ...] | None:
+    """Return a list-of-integers attribute, or None when it is absent."""
+    found = _entries(node, name, "integers", _is_integer)
+    return None if found is None else tuple(map(int, found))
 
 
 def integers(node: Node, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
@@ -113,22 +121,15 @@ def number(node: Node, name: str, default: float) -> float:
     value = node.attributes.get(name)
     if value is None:
         return default
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS):
         raise wrong_attribute_error(node, name, "a number", value)
     return float(cast("float", value))
 
 
 def maybe_numbers(node: Node, name: str) -> tuple[float, ...] | None:
     """Return a list-of-numbers attribute, or None when it is absent."""
-    value = node.attributes.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, (tuple, list)):
-        raise wrong_attribute_error(node, name, "a list of numbers", value)
-    entries = cast("list[Any]", value)
-    if not all(isinstance(entry, (int, float, np.integer, np.floating)) for entry in entries):
-        raise wrong_attribute_error(node, name, "a list of numbers", cast("object", value))
-    return tuple(float(entry) for entry in entries)
+    found = _entries(node, name, "numbers", lambda entry: isinstance(entry, _NUMBERS))
+    return None if found is None else tuple(map(float, found))
 
 
 def text(node: Node, name: str, default: str) -> str:
@@ -136,28 +137,19 @@ def text(node: Node, name: str, default: str) -> str:
     value = node.attributes.get(name)
     if value is None:
         return default
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
-    if not isinstance(value, str):
+    if not isinstance(value, (str, bytes)):
         raise wrong_attribute_error(node, name, "a string", value)
-    return value
+    return _decode(value)
+
+
+def _decode(value: str | bytes) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 def texts(node: Node, name: str) -> tuple[str, ...]:
     """Return a list-of-strings attribute; empty when it is absent."""
-    value = node.attributes.get(name)
-    if value is None:
-        return ()
-    if not isinstance(value, (tuple, list)):
-        raise wrong_attribute_error(node, name, "a list of strings", value)
-    entries = cast("list[Any]", value)
-    decoded = [
-        entry.decode("utf-8", "replace") if isinstance(entry, bytes) else entry
-        for entry in entries
-    ]
-    if not all(isinstance(entry, str) for entry in decoded):
-        raise wrong_attribute_error(node, name, "a list of strings", cast("object", value))
-    return tuple(cast("list[str]", decoded))
+    found = _entries(node, name, "strings", lambda entry: isinstance(entry, (str, bytes)))
+    return tuple(map(_decode, found or ()))
 
 
 def choice(node: Node, name: str, default: str, allowed: tuple[str, ...]) -> str:

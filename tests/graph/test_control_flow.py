@@ -233,7 +233,6 @@ def test_functions_in_functions_with_attributes_handed_down() -> None:
     graph = resolved(nodes, [info("x", [2, 3, 4, 5])], "z", functions=[inner, outer])
     # First Inner flattens at 2, giving [6, 20]; the second has no axis, and Flatten's own default is 1.
     assert [entry.node.outputs[0].shape for entry in graph.nodes] == [(6, 20), (6, 20), (6, 20)]
-    assert graph.nodes[0].scope == ("y", "t")
 
 
 def test_a_constant_of_a_function_is_stored_once_however_often_it_is_called() -> None:

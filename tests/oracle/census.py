@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roofline.binding import Binding
+from roofline.graph.reading.graphs import every_graph, stored_in
 from roofline.graph.reading.read import read
+from roofline.graph.reading.tensors import sparse_tensor, stored_tensor
 from roofline.graph.totals.costs import call_costs, unmask
-from roofline.graph.totals.liveness import activations
+from roofline.graph.totals.liveness import CONTAINERS, activations
 from roofline.graph.walking.resolve import resolve
+from roofline.graph.walking.resolved import ResolvedNode
 from roofline.node import Tensor
+from roofline.precision import DatatypeKind
 
 FAMILIES = ("conv", "gemm", "matmul", "rnn", "einsum", "other")
 """Where multiply-accumulates come from; ``other`` is attention and whatever else multiplies."""
@@ -48,7 +52,6 @@ class Census:
     act_bytes_dyn: int
     act_bytes_dyn_float: int
     peak_live_bytes: int
-    peak_node: str
     nodes_in_file: int
     nodes_executed: int
     """Calls that run, Constant nodes aside, each as often as it runs."""
@@ -56,7 +59,8 @@ class Census:
 
 def census(path: Path, binding: Binding) -> Census:
     """Count a model by the reference definitions; calls of unknown size count as nothing."""
-    graph = resolve(read(path), name=path.stem, binding=binding)
+    model = read(path)
+    graph = resolve(model, name=path.stem, binding=binding)
     costs = unmask(call_costs(graph))
     macs: dict[str, int] = dict.fromkeys(FAMILIES, 0)
     operands: dict[str, Tensor] = {}
@@ -70,15 +74,29 @@ def census(path: Path, binding: Binding) -> Census:
         for tensor in node.operands:
             if tensor is not None and tensor.constant:
                 operands[tensor.name] = tensor
+    results = [
+        (output, call)
+        for call in graph.nodes
+        for output in call.node.outputs
+        if output is not None and call.node.op_type not in (*CONTAINERS, "Constant")
+    ]
+    floats = [(output, call) for output, call in results if call.dynamic and _is_float(output)]
     written = activations(graph)
-    initializers = [tensor for tensor in graph.initializers if _is_weight(tensor)]
-    constants = [tensor for tensor in graph.constants if _is_weight(tensor)]
+    graphs = list(every_graph(model.graph))
+    stored = [
+        *(stored_tensor(entry, entry.name) for own in graphs for entry in own.initializer),
+        *(sparse_tensor(part, part.values.name) for own in graphs for part in own.sparse_initializer),
+    ]
+    initializers = [tensor for tensor in stored if _is_weight(tensor)]
+    noted = [entry for own in graphs for entry in list(stored_in(own))[len(own.initializer) :]]
+    constants = [held for name, entry in noted if _is_weight(held := stored_tensor(entry, name))]
+    functions = [inner for own in model.functions for inner in every_graph(own)]
     return Census(
         macs["conv"], macs["gemm"], macs["matmul"], macs["rnn"], macs["einsum"], macs["other"],
         _elements(initializers), _bytes(initializers), _elements(constants), _bytes(constants),
         _elements(operands.values()), _bytes(operands.values()),
-        written.all_bytes, written.dynamic_bytes, written.dynamic_float_bytes, written.peak_bytes, written.peak_node,
-        graph.nodes_in_file, executed,
+        _written(results), written.dynamic_bytes, _written(floats), written.peak_bytes,
+        sum(len(own.node) for own in (*graphs, *functions)), executed,
     )  # fmt: skip
 
 
@@ -99,6 +117,14 @@ def family_of(op_type: str) -> str:
 
 def _is_weight(tensor: Tensor) -> bool:
     return tensor.dtype is not None and tensor.dtype.name in _WEIGHT_TYPES
+
+
+def _is_float(tensor: Tensor) -> bool:
+    return tensor.dtype is not None and tensor.dtype.kind is DatatypeKind.FLOAT
+
+
+def _written(results: Iterable[tuple[Tensor, ResolvedNode]]) -> int:
+    return sum((tensor.bytes or 0) * call.repeats for tensor, call in results)
 
 
 def _elements(tensors: Iterable[Tensor]) -> int:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from roofline.graph.reading.graphs import every_graph
 from roofline.validate.records.executed import StoredAs
 
 _FLOATS = MappingProxyType({1: "fp32", 10: "fp16", 11: "fp64", 16: "bf16"})
@@ -39,8 +39,10 @@ def storage_form(model: Any) -> StoredAs | None:
     Args:
         model: An ``onnx.ModelProto``, before it is rewritten.
     """
-    stored = {tensor.data_type for graph in _graphs(model.graph) for tensor in graph.initializer}
-    operators = {node.op_type for graph in _graphs(model.graph) for node in graph.node}
+    stored = {
+        tensor.data_type for graph in every_graph(model.graph) for tensor in graph.initializer
+    }
+    operators = {node.op_type for graph in every_graph(model.graph) for node in graph.node}
     if "MatMulNBits" in operators or stored & _PACKED.keys():
         return StoredAs.PACKED
     if _BFLOAT16 in stored:
@@ -57,7 +59,7 @@ def stored_bits(model: Any) -> int:
         model: An ``onnx.ModelProto``, before it is rewritten.
     """
     found: set[int] = set()
-    for graph in _graphs(model.graph):
+    for graph in every_graph(model.graph):
         found |= {_PACKED.get(tensor.data_type, 0) for tensor in graph.initializer}
         found |= {
             next((a.i for a in node.attribute if a.name == "bits"), 4)
@@ -74,7 +76,7 @@ def widens_in_blocks(model: Any) -> bool:
     Args:
         model: An ``onnx.ModelProto`` as it is run, after the runtime's own rewriting.
     """
-    operators = {node.op_type for graph in _graphs(model.graph) for node in graph.node}
+    operators = {node.op_type for graph in every_graph(model.graph) for node in graph.node}
     return "MatMulNBits" in operators and "DequantizeLinear" not in operators
 
 
@@ -86,7 +88,7 @@ def product_datatypes(model: Any) -> frozenset[str]:
     """
     found: set[str] = set()
     types: dict[str, int] = {}
-    for graph in _graphs(model.graph):
+    for graph in every_graph(model.graph):
         for entry in (*graph.input, *graph.value_info, *graph.output):
             types.setdefault(entry.name, entry.type.tensor_type.elem_type)
         types |= {tensor.name: tensor.data_type for tensor in graph.initializer}
@@ -138,13 +140,3 @@ def _note_result(node: Any, types: dict[str, int]) -> None:
         position = 1 if node.op_type == "DequantizeLinear" else 0
         kind = types.get(node.input[position], 0) if len(node.input) > position else 0
     types[node.output[0]] = kind
-
-
-def _graphs(graph: Any) -> Iterator[Any]:
-    """Yield a graph and the bodies of its nodes, at every depth."""
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                if inner.node:
-                    yield from _graphs(inner)

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from roofline.compress.tensors import has_data
+from roofline.graph.reading.graphs import replace_calls
 from roofline.node import Array
 
 Roles = Mapping[str, tuple[str, int, bool]]
@@ -65,9 +67,7 @@ def fill(model: Any, *, seed: int, folder: Path | None = None, light: bool = Tru
         array = _random(node.output[0], dims, datatype, roles, seed)
         graph.initializer.append(numpy_helper.from_array(array, node.output[0]))
         filled += 1
-    if len(kept) < len(graph.node):
-        del graph.node[:]
-        graph.node.extend(kept)
+    replace_calls(graph, kept)
     return filled
 
 
@@ -86,11 +86,7 @@ def _is_stored(tensor: Any, folder: Path | None) -> bool:
     if tensor.data_location == tensor.EXTERNAL:
         place = next((pair.value for pair in tensor.external_data if pair.key == "location"), "")
         return folder is not None and bool(place) and (folder / place).is_file()
-    fields = (
-        "raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data",
-        "string_data",
-    )  # fmt: skip
-    return any(len(getattr(tensor, field)) for field in fields)
+    return has_data(tensor)
 
 
 def _roles(graph: Any) -> Roles:

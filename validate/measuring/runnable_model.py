@@ -16,6 +16,7 @@ from roofline._load import find_network
 from roofline.binding import UNBOUND, Binding
 from roofline.errors import DimensionError, MeasurementError, ModelError, printable
 from roofline.graph.reading.declared import declare, dimensions
+from roofline.graph.reading.graphs import replace_calls
 from roofline.graph.reading.read import check_file
 from roofline.graph.reading.reads import rename_reads
 from roofline.node import Array
@@ -195,9 +196,7 @@ def _settle(proto: Any, values: Mapping[str, Array]) -> None:
     graph.initializer.extend(
         numpy_helper.from_array(values[name], constant) for name, constant in settled.items()
     )
-    nodes = [rename_reads(node, settled) for node in graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
+    replace_calls(graph, [rename_reads(node, settled) for node in graph.node])
 
 
 def _load_external(proto: Any, folder: Path) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from typing import Any
 
+from roofline.graph.reading.graphs import copy_of, replace_calls
 from roofline.graph.reading.reads import reads
 from roofline.validate.measuring.backend import UnsupportedModelError
 from roofline.validate.onnx_rewrite.attention import group_query
@@ -148,12 +148,10 @@ def _replace(graph: Any, nodes: list[Any]) -> None:
         if needed.intersection(node.output):
             kept.append(node)
             needed.update(reads(node))
-    copies: list[Any] = [deepcopy(node) for node in reversed(kept)]
     stored = [tensor for tensor in graph.initializer if tensor.name in needed]
-    del graph.node[:]
-    graph.node.extend(copies)
+    replace_calls(graph, [copy_of(node) for node in reversed(kept)])
     if len(stored) < len(graph.initializer):
-        tensors: list[Any] = [deepcopy(tensor) for tensor in stored]
+        tensors: list[Any] = [copy_of(tensor) for tensor in stored]
         del graph.initializer[:]
         graph.initializer.extend(tensors)
     del graph.value_info[:]

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from roofline.compress.reference import compute
 from roofline.graph.reading.reads import reads
 from roofline.node import Array
 from roofline.number_format import plural
 from roofline.validate.measuring.backend import UnsupportedModelError
-from roofline.validate.onnx_rewrite.scope import Scope, attributes_of, compute, operand
+from roofline.validate.onnx_rewrite.scope import Scope, attributes_of, operand
 
 MOST_STEPS = 512
 """Steps up to which a loop is written out."""

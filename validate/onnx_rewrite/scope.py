@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from roofline.compress.reference import compute
 from roofline.graph import resolve
 from roofline.node import Array, Attributes, Tensor
 from roofline.validate.measuring.backend import UnsupportedModelError
@@ -177,45 +178,6 @@ class Scope:
                 return None
             operands[part] = known
         return compute([node], operands, [name], self.opsets).get(name)
-
-
-def compute(
-    nodes: Sequence[Any],
-    operands: Mapping[str, Array],
-    results: Sequence[str],
-    opsets: Sequence[Any],
-    stored: Sequence[Any] = (),
-) -> dict[str, Array]:
-    """Compute calls with ONNX's reference implementation.
-
-    Args:
-        nodes: The calls, in their order.
-        operands: What they read, by name.
-        results: Names of what is asked for; what no call makes is left out.
-        opsets: Versions of the operators.
-        stored: Tensors that they read too.
-
-    Returns:
-        The results by name; none where a call cannot be computed ahead.
-    """
-    from onnx import helper
-    from onnx.reference import ReferenceEvaluator
-
-    made = {name for node in nodes for name in node.output}
-    names = [name for name in results if name in made]
-    unknown = helper.make_tensor_type_proto(0, None)
-    graph = helper.make_graph(
-        list(nodes),
-        "constant",
-        [helper.make_value_info(name, unknown) for name in operands],
-        [helper.make_value_info(name, unknown) for name in names],
-        list(stored),
-    )
-    try:
-        evaluator: Any = ReferenceEvaluator(helper.make_model(graph, opset_imports=list(opsets)))
-        return dict(zip(names, evaluator.run(names, dict(operands)), strict=True))
-    except Exception:  # what cannot be computed ahead is simply not constant
-        return {}
 
 
 def attributes_of(node: Any) -> Attributes:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import onnx
 
-from roofline.compress.bodies import calls, inner_initializers
+from roofline.compress.bodies import calls
 from roofline.compress.call import (
     AttributeEdit,
     Call,
@@ -33,6 +33,7 @@ from roofline.compress.call import (
 from roofline.compress.coupling.control import Passing, find_passing
 from roofline.compress.labels import Atoms, Axes, Labels, fixed_labels
 from roofline.errors import MISFIT
+from roofline.graph.reading.graphs import every_graph
 from roofline.graph.reading.reads import reads, subgraphs
 from roofline.node import Tensor
 from roofline.ops import Role
@@ -82,7 +83,8 @@ def analyse(model: onnx.ModelProto, types: Mapping[str, Tensor]) -> Coupling:
     values: dict[str, Axes] = {}
     opsets = {"" if o.domain == "ai.onnx" else o.domain: o.version for o in model.opset_import}
     stored = {tensor.name for tensor in model.graph.initializer}
-    for name in sorted({*stored, *inner_initializers(model)}):
+    inner = {tensor.name for graph in every_graph(model.graph) for tensor in graph.initializer}
+    for name in sorted(inner):
         values[name] = _stored_axes(state.atoms, types.get(name))
     for given in model.graph.input:
         if given.name not in stored:

@@ -38,8 +38,10 @@ def attention(call: Call) -> Results:
     if len(q) == 3:
         call.count_attribute("q_num_heads", spread)
         call.count_attribute("kv_num_heads", head)
-    results = [call.output_axes(i) if name else None for i, name in enumerate(call.node.output)]
-    return [_with_heads(axes, spread if i in {0, 3} else head) for i, axes in enumerate(results)]
+    return [
+        _with_heads(axes, spread if i in {0, 3} else head)
+        for i, axes in enumerate(call.all_output_axes())
+    ]
 
 
 @couples("MultiHeadAttention", domain="com.microsoft")
@@ -91,8 +93,7 @@ def group_query_attention(call: Call) -> Results:
     call.count_attribute("num_heads", spread)
     call.count_attribute("kv_num_heads", head)
     return [
-        _with_heads(call.output_axes(i), head if i else spread) if name else None
-        for i, name in enumerate(call.node.output)
+        _with_heads(axes, head if i else spread) for i, axes in enumerate(call.all_output_axes())
     ]
 
 
@@ -101,10 +102,7 @@ def _heads(call: Call, x: Axes, count: int) -> Labels:
     if len(x) == 4:
         call.fix(x[3], _SIZE)
         return x[1]
-    rows = like_block(x[-1], count)
-    for column in rows.T[1:]:
-        call.tie(rows[:, 0], column)
-    return rows[:, 0]
+    return call.tie_rows(like_block(x[-1], count).T)
 
 
 def _with_heads(axes: Axes | None, head: Labels) -> Axes | None:

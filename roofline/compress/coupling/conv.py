@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
-from roofline.compress.coupling._registry import Axes, Call, Labels, Results, couples, like_block
+from roofline.compress.coupling._registry import (
+    Axes,
+    Call,
+    Labels,
+    Results,
+    couples,
+    couplings,
+    like_block,
+)
 from roofline.compress.labels import fixed_labels
 
 KERNEL = "kernel positions are not channels"
@@ -12,33 +22,19 @@ NEIGHBOURS = "it runs along these channels and mixes each with its neighbours, s
 """Why channels stay that lie where positions in space do, as under the one-dimensional convolution of ECA."""
 
 
-@couples("Conv")
-def conv(call: Call) -> Results:
-    """Tie input channels to the filters' depth; one filter makes one output channel.
+CONVOLUTIONS = {
+    "::Conv": (0, 1, (2,)),
+    "::ConvInteger": (0, 1, (3,)),
+    "::QLinearConv": (0, 3, (4, 5, 8)),
+}
+"""Where a convolution has its data, its filters, and what is given for each filter: biases, scales, zero points.
 
-    Groups keep equal sizes: the same positions of every group go. In a depthwise convolution a group goes whole.
+Input channels are tied to the filters' depth; one filter makes one output channel. Groups keep equal sizes: the same
+positions of every group go. In a depthwise convolution a group goes whole.
 
-    Spec: https://onnx.ai/onnx/operators/onnx__Conv.html
-    """
-    return [_convolve(call, 0, 1, (2,))]
-
-
-@couples("ConvInteger")
-def conv_integer(call: Call) -> Results:
-    """Convolve 8-bit integers: x, w, and the zero point of each.
-
-    Spec: https://onnx.ai/onnx/operators/onnx__ConvInteger.html
-    """
-    return [_convolve(call, 0, 1, (3,))]
-
-
-@couples("QLinearConv")
-def qlinear_conv(call: Call) -> Results:
-    """Convolve with scales and zero points: x at 0, w at 3 with one scale per filter or one for all, bias at 8.
-
-    Spec: https://onnx.ai/onnx/operators/onnx__QLinearConv.html
-    """
-    return [_convolve(call, 0, 3, (4, 5, 8))]
+Specs: https://onnx.ai/onnx/operators/onnx__Conv.html, https://onnx.ai/onnx/operators/onnx__ConvInteger.html,
+https://onnx.ai/onnx/operators/onnx__QLinearConv.html
+"""
 
 
 @couples("FusedConv", domain="com.microsoft")
@@ -65,7 +61,7 @@ def deform_conv(call: Call) -> Results:
     """
     for position in (2, 4):
         call.fix_all(call.axes(position), "its offsets and mask belong to positions of the kernel")
-    _tie_rows(call, like_block(call.axes(0)[1], call.integer("offset_group", 1)))
+    call.tie_rows(like_block(call.axes(0)[1], call.integer("offset_group", 1)))
     return [_convolve(call, 0, 1, (3,))]
 
 
@@ -88,12 +84,20 @@ def conv_transpose(call: Call) -> Results:
         call.produce(1, 0)
         call.count_attribute("group", x[1])
     else:
-        _tie_rows(call, like_block(x[1], group))
+        call.tie_rows(like_block(x[1], group))
         made = np.tile(w[1], group)
         call.produce(1, 1)
     if call.has(2):
         call.tie(call.axes(2)[0], made)
     return [_result(call, x, made)]
+
+
+def _convolution(call: Call, data: int, weight: int, per_filter: tuple[int, ...]) -> Results:
+    return [_convolve(call, data, weight, per_filter)]
+
+
+for _operator, (_data, _weight, _given) in CONVOLUTIONS.items():
+    couplings.add(_operator, partial(_convolution, data=_data, weight=_weight, per_filter=_given))
 
 
 def _convolve(call: Call, data: int, weight: int, per_filter: tuple[int, ...]) -> Axes:
@@ -110,7 +114,7 @@ def _convolve(call: Call, data: int, weight: int, per_filter: tuple[int, ...]) -
     else:
         for row in like_block(x[1], group):
             call.tie(row, w[1])
-        _tie_rows(call, like_block(w[0], group))
+        call.tie_rows(like_block(w[0], group))
     call.produce(weight, 0)
     for position in per_filter:
         axes = call.axes(position)
@@ -125,8 +129,3 @@ def _result(call: Call, x: Axes, made: Labels) -> Axes:
     shape = call.output_axes()
     space = shape[2:] if shape is not None else tuple(fixed_labels(None) for _ in x[2:])
     return (x[0], made, *space)
-
-
-def _tie_rows(call: Call, rows: Labels) -> None:
-    for row in rows[1:]:
-        call.tie(rows[0], row)

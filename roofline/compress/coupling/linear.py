@@ -16,14 +16,7 @@ def gemm(call: Call) -> Results:
 
     Spec: https://onnx.ai/onnx/operators/onnx__Gemm.html
     """
-    flip_a, flip_b = call.integer("transA", 0), call.integer("transB", 0)
-    a, b = call.axes(0), call.axes(1)
-    call.tie(a[0 if flip_a else 1], b[1 if flip_b else 0])
-    made = (a[1 if flip_a else 0], b[0 if flip_b else 1])
-    if call.is_stored(1):
-        call.produce(1, 0 if flip_b else 1)
-    elif call.is_stored(0):
-        call.produce(0, 1 if flip_a else 0)
+    made = _gemm(call, 1)
     return [broadcast(call, [made, call.axes(2)]) if call.has(2) else made]
 
 
@@ -33,13 +26,21 @@ def qgemm(call: Call) -> Results:
 
     Spec: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.QGemm
     """
-    flip_a, flip_b = call.integer("transA", 0), call.integer("transB", 0)
-    a, b = call.axes(0), call.axes(3)
-    call.tie(a[0 if flip_a else 1], b[1 if flip_b else 0])
-    made = (a[1 if flip_a else 0], b[0 if flip_b else 1])
-    call.produce(3, 0 if flip_b else 1)
+    made = _gemm(call, 3)
     _per_column(call, made[1], (4, 5, 6))
     return [made]
+
+
+def _gemm(call: Call, right: int) -> Axes:
+    """Couple the product of operand 0 and another matrix, either of them turned, and return its rows and columns."""
+    flip_a, flip_b = call.integer("transA", 0), call.integer("transB", 0)
+    a, b = call.axes(0), call.axes(right)
+    call.tie(a[0 if flip_a else 1], b[1 if flip_b else 0])
+    if call.is_stored(right):
+        call.produce(right, 0 if flip_b else 1)
+    elif call.is_stored(0):
+        call.produce(0, 1 if flip_a else 0)
+    return (a[1 if flip_a else 0], b[0 if flip_b else 1])
 
 
 @couples("MatMul")

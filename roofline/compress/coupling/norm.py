@@ -32,15 +32,13 @@ def group_normalization(call: Call) -> Results:
     Spec: https://onnx.ai/onnx/operators/onnx__GroupNormalization.html
     """
     x, groups = call.axes(0), call.integer("num_groups", 1)
-    rows = like_block(x[1], groups)
-    for column in rows.T[1:]:
-        call.tie(rows[:, 0], column)
+    head = call.tie_rows(like_block(x[1], groups).T)
     for position in (1, 2):
         (labels,) = call.axes(position)
-        call.tie(labels, x[1] if len(labels) == len(x[1]) else rows[:, 0])
+        call.tie(labels, x[1] if len(labels) == len(x[1]) else head)
     if groups == 1:
         call.fix(x[1], STATISTICS)
-    call.count_attribute("num_groups", rows[:, 0])
+    call.count_attribute("num_groups", head)
     return [x]
 
 
@@ -192,9 +190,7 @@ def qlinear_pool(call: Call) -> Results:
 )  # fmt: skip
 def by_position(call: Call) -> Results:
     """Keep every axis: positions are addressed by data."""
-    for position in range(len(call.node.input)):
-        call.fix_all(call.axes(position), "its entries are addressed by data")
-    return [call.output_axes(i) if name else None for i, name in enumerate(call.node.output)]
+    return call.keep_whole("its entries are addressed by data")
 
 
 def _mix(call: Call, x: Axes, axes: Iterable[int], why: str) -> None:

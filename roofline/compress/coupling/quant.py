@@ -33,8 +33,7 @@ def matmul_nbits(call: Call) -> Results:
 
     Spec: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.MatMulNBits
     """
-    for position in range(len(call.node.input)):
-        call.fix_all(call.axes(position), "its weights are packed in blocks")
+    call.keep_whole("its weights are packed in blocks")
     x = call.axes(0)
     return [(*x[:-1], fixed_labels(call.integer("N", 0)))]
 

@@ -45,12 +45,9 @@ def dynamic_quantize_lstm(call: Call) -> Results:
 
     Spec: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.DynamicQuantizeLSTM
     """
-    for position in range(len(call.node.input)):
-        call.fix_all(
-            call.axes(position),
-            "it quantizes its state by the range of all units, so removing some would change the others",
-        )
-    return [call.output_axes(i) if name else None for i, name in enumerate(call.node.output)]
+    return call.keep_whole(
+        "it quantizes its state by the range of all units, so removing some would change the others"
+    )
 
 
 def _tie_gates(call: Call, labels: Labels, hidden: Labels, gates: int) -> None:

@@ -62,9 +62,7 @@ def depth_to_space(call: Call) -> Results:
     channels = call.axes(0)[1]
     columns_first = call.attribute("mode", b"DCR") == b"CRD"
     rows = channels.reshape(-1, area).T if columns_first else channels.reshape(area, -1)
-    for row in rows[1:]:
-        call.tie(rows[0], row)
-    return [_move_channels(call, rows[0])]
+    return [_move_channels(call, call.tie_rows(rows))]
 
 
 @couples("SpaceToDepth")
@@ -154,9 +152,7 @@ def _split(call: Call, flat: Labels, sizes: Sequence[int]) -> list[Labels]:
         max(whole, key=lambda a: len(np.unique(lines[a][:, 0]))) if whole else _choose(call, lines)
     )
     rows = np.moveaxis(flat.reshape(sizes), axis, 0).reshape(sizes[axis], -1)
-    for column in rows.T[1:]:
-        call.tie(rows[:, 0], column)
-    result[axis] = rows[:, 0]
+    result[axis] = call.tie_rows(rows.T)
     return result
 
 

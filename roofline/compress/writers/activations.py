@@ -9,21 +9,23 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from roofline.compress.bodies import nested_tensors, storing_graphs
 from roofline.compress.call import layer_name
 from roofline.compress.plain import unwrap_weights
-from roofline.compress.sparsity import WEIGHT_OPERANDS, wide_weights
+from roofline.compress.sparsity import WEIGHT_OPERANDS
 from roofline.compress.widening import widen
-from roofline.compress.writers._registry import WriteOptions, Writer, writers
+from roofline.compress.writers._registry import WriteOptions, writers
 from roofline.compress.writers.int8 import calibration_inputs
-from roofline.compress.writers.restoring import dequantize, restore, restore_type
+from roofline.compress.writers.restoring import Narrow, store_narrow
 from roofline.compress.writers.weight_only import OPSETS, at_opset, write_weight_only
 from roofline.errors import CompressionError
 from roofline.extras import optional_import
+from roofline.graph.reading.graphs import copy_of, replace_calls
 from roofline.surfaces import DATATYPE
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ class _Range:
 
 
 def write_integers(
-    model: onnx.ModelProto, weight_bits: int, activation_bits: int, options: WriteOptions
+    model: onnx.ModelProto, options: WriteOptions, weight_bits: int, activation_bits: int
 ) -> onnx.ModelProto:
     """Return the network with integer weights, and integer activations where they enter a product.
 
@@ -64,9 +66,9 @@ def write_integers(
 
     Args:
         model: With floating-point weights; one in half precision is computed in fp32.
+        options: Calibration inputs, ``block`` of the weights, layers that stay fp32.
         weight_bits: 8, 4 or 2.
         activation_bits: 8, 4 or 2.
-        options: Calibration inputs, ``block`` of the weights, layers that stay fp32.
 
     Raises:
         CompressionError: A layer's activations cannot be quantized, or the graph does not run.
@@ -82,7 +84,7 @@ def write_integers(
     model = at_opset(model, max(OPSETS[weight_bits], OPSETS[activation_bits]))
     entries = _activations(model, options)
     ranges = _ranges(model, entries, options)
-    written = write_weight_only(model, weight_bits, options)
+    written = write_weight_only(model, options, weight_bits)
     nodes: dict[str, list[onnx.NodeProto]] = {}
     for value, found in ranges.items():
         unsigned, scale = found.step(activation_bits)
@@ -102,43 +104,34 @@ def write_fp8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
         CompressionError: A layer's activations cannot be quantized, or the graph does not run.
         MissingPackageError: ONNX Runtime, which measures the ranges, is not installed.
     """
-    from onnx import TensorProto, helper
+    from onnx import TensorProto
 
     written = at_opset(unwrap_weights(widen(model), options.wide), FP8_OPSET)
     entries = _activations(written, options)
     ranges = _ranges(written, entries, options)
-    homes, tensors = storing_graphs(written), nested_tensors(written)
-    weights: dict[str, list[onnx.NodeProto]] = {}
-    for name, array in wide_weights(written, options.wide):
-        scale = np.float32(np.abs(array).max(initial=0) / FP8_MOST or 1)
-        kind = helper.tensor_dtype_to_np_dtype(TensorProto.FLOAT8E4M3FN)
-        data = np.clip(array / scale, -FP8_MOST, FP8_MOST).astype(kind).tobytes()
-        stored = helper.make_tensor(
-            f"{name}_fp8", TensorProto.FLOAT8E4M3FN, array.shape, data, raw=True
-        )
-        made = [dequantize(homes[name], name, stored, scale, name)]
-        weights[name] = restore_type(tensors[name].data_type, name, made)
+    store_narrow(written, options.wide, _narrow_to_fp8)
     nodes = {
         value: _rounding_nodes(
             written, value, TensorProto.FLOAT8E4M3FN, found.largest / FP8_MOST or 1, apart=True
         )
         for value, found in ranges.items()
     }
-    restore(written, weights)
     return _insert(written, entries, nodes)
 
 
-def _writer(weight_bits: int, activation_bits: int) -> Writer:
-    def write(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
-        return write_integers(model, weight_bits, activation_bits, options)
+def _narrow_to_fp8(_: str, array: NDArray[Any]) -> Narrow:
+    from onnx import TensorProto, helper
 
-    return write
+    scale = np.float32(np.abs(array).max(initial=0) / FP8_MOST or 1)
+    kind = helper.tensor_dtype_to_np_dtype(TensorProto.FLOAT8E4M3FN)
+    data = np.clip(array / scale, -FP8_MOST, FP8_MOST).astype(kind).tobytes()
+    return Narrow(TensorProto.FLOAT8E4M3FN, "fp8", data, scale)
 
 
 for _name, _bits in {
     "int4": (4, 4), "int2": (2, 2), "w4a8": (4, 8), "w2a8": (2, 8), "w4a4": (4, 4), "w2a4": (2, 4), "w2a2": (2, 2),
 }.items():  # fmt: skip
-    writers.add(_name, _writer(*_bits))
+    writers.add(_name, partial(write_integers, weight_bits=_bits[0], activation_bits=_bits[1]))
 writers.add("fp8", write_fp8)
 
 
@@ -182,11 +175,10 @@ def _ranges(
     """Return the least and the greatest element of each value over the calibration inputs."""
     with optional_import("measuring ranges of activations"):
         ort: Any = importlib.import_module("onnxruntime")
-    from onnx import ModelProto, helper
+    from onnx import helper
 
     values = list(dict.fromkeys(entries.values()))
-    watched = ModelProto()
-    watched.CopyFrom(model)
+    watched = copy_of(model)
     outputs = {output.name for output in watched.graph.output}
     inputs = {given.name for given in watched.graph.input}
     watched.graph.output.extend(
@@ -293,7 +285,5 @@ def _insert(
                 placed.add(value)
             node.input[position] = names[value]
         order.append(node)
-    copies = list(order)
-    del model.graph.node[:]
-    model.graph.node.extend(copies)
+    replace_calls(model.graph, order)
     return model

@@ -14,6 +14,7 @@ from roofline.compress.writers._registry import WriteOptions, writers
 from roofline.compress.writers.restoring import restore
 from roofline.errors import CompressionError
 from roofline.extras import optional_import
+from roofline.graph.reading.graphs import copy_of
 
 if TYPE_CHECKING:
     import onnx
@@ -26,17 +27,13 @@ def write_fp16(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
         CompressionError: Layers are to stay fp32, or the converter refuses the graph.
         MissingPackageError: ONNX Runtime is not installed.
     """
-    from onnx import ModelProto
-
     with optional_import("writing fp16 files"):
         from onnxruntime.transformers.float16 import convert_float_to_float16  # pyright: ignore
-    copy = ModelProto()
-    copy.CopyFrom(model)
     with warnings.catch_warnings():
         # It reports weights below fp16's smallest number, which it rounds, one warning each.
         warnings.simplefilter("ignore")
         try:
-            written = convert_float_to_float16(copy, node_block_list=list(options.wide))  # pyright: ignore
+            written = convert_float_to_float16(copy_of(model), node_block_list=list(options.wide))  # pyright: ignore
         except (ValueError, RuntimeError, TypeError, AssertionError) as error:
             why = str(error) or "a rule of the converter does not hold"
             raise CompressionError(f"fp16 cannot be written: {why}") from error
@@ -48,10 +45,9 @@ def write_bf16(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
 
     Few runtimes have bf16 kernels for every operator; a cast weight runs in all of them. Activations stay fp32.
     """
-    from onnx import ModelProto, TensorProto, helper
+    from onnx import TensorProto, helper
 
-    written = ModelProto()
-    written.CopyFrom(model)
+    written = copy_of(model)
     stored, homes = nested_tensors(written), storing_graphs(written)
     casts: dict[str, list[onnx.NodeProto]] = {}
     for name in _float_parameters(model, options.wide):

@@ -21,6 +21,7 @@ from roofline.compress.writers._registry import WriteOptions, writers
 from roofline.compress.writers.weight_only import write_weight_only
 from roofline.errors import CompressionError
 from roofline.extras import optional_import
+from roofline.graph.reading.graphs import copy_of, replace_calls
 from roofline.graph.reading.reads import inner_reads, read_counts, rename_reads
 from roofline.ops._datatypes import numpy_type
 from roofline.precision import Bits, DatatypeKind
@@ -73,14 +74,14 @@ def write_int8(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto
         try:
             if options.dynamic:
                 quantize_dynamic(
-                    _copy(model),
+                    copy_of(model),
                     path,
                     nodes_to_exclude=list(options.wide),
                     weight_type=QuantType.QInt8,
                 )  # pyright: ignore
             else:
                 quantize_static(  # pyright: ignore
-                    _copy(model), path, Reader(), QuantFormat.QDQ,
+                    copy_of(model), path, Reader(), QuantFormat.QDQ,
                     op_types_to_quantize=_quantized_operators(model),
                     nodes_to_exclude=[*options.wide, *_exact(model)],
                     activation_type=QuantType.QInt8, weight_type=QuantType.QInt8,
@@ -117,8 +118,7 @@ def _share_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     ]
     first = [narrowed[name] for name in names]
     order = [*first, *(call for call in calls if call not in first)]
-    del graph.node[:]
-    graph.node.extend(order)
+    replace_calls(graph, order)
     left = read_counts(graph)
     for tensor in [t for t in graph.initializer if t.name in names and not left[t.name]]:
         graph.initializer.remove(tensor)
@@ -133,7 +133,7 @@ def _rest(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
     if next(wide_weights(model, options.wide), None) is None:
         return model
     try:
-        return write_weight_only(model, 8, replace(options, block=None))
+        return write_weight_only(model, replace(options, block=None), 8)
     except CompressionError:
         return model
 
@@ -195,18 +195,8 @@ def _number_apart(model: onnx.ModelProto) -> onnx.ModelProto:
                 new += "_"
             names[tensor.name] = tensor.name = new
     if names:
-        nodes = [rename_reads(node, names) for node in graph.node]
-        del graph.node[:]
-        graph.node.extend(nodes)
+        replace_calls(graph, [rename_reads(node, names) for node in graph.node])
     return model
-
-
-def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
-    from onnx import ModelProto
-
-    copy = ModelProto()
-    copy.CopyFrom(model)
-    return copy
 
 
 def calibration_inputs(

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roofline.compress.bodies import nested_tensors, storing_graphs
-from roofline.compress.sparsity import wide_weights
 from roofline.compress.writers._registry import WriteOptions, writers
-from roofline.compress.writers.restoring import dequantize, restore, restore_type
+from roofline.compress.writers.restoring import Narrow, store_narrow
 from roofline.compress.writers.weight_only import OPSETS, at_opset, pack
 
 if TYPE_CHECKING:
@@ -72,26 +70,17 @@ def write_ternary(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelPr
     Raises:
         CompressionError: The graph cannot be brought to the operator set that 2-bit integers need.
     """
-    from onnx import TensorProto, helper
+    from onnx import TensorProto
 
-    written = at_opset(model, OPSETS[2])
-    homes, tensors = storing_graphs(written), nested_tensors(written)
-    restored: dict[str, list[onnx.NodeProto]] = {}
-    for name, array in wide_weights(written, options.wide):
+    def narrow(_: str, array: NDArray[Any]) -> Narrow:
         found = ternary(array, options.threshold)
         # A layer without positive weights has its scale from the negative ones, and one of zeros any scale.
         scale = np.float32(found.positive or found.negative or 1)
         slope = found.negative / float(scale) if found.positive else 1.0
-        stored = helper.make_tensor(
-            f"{name}_ternary", TensorProto.INT2, array.shape, pack(found.signs, 2), raw=True
-        )
-        inner = f"{name}_scaled"
-        made = [
-            dequantize(homes[name], name, stored, scale, inner),
-            helper.make_node("LeakyRelu", [inner], [name], f"{name}_negative", alpha=slope),
-        ]
-        restored[name] = restore_type(tensors[name].data_type, name, made)
-    restore(written, restored)
+        return Narrow(TensorProto.INT2, "ternary", pack(found.signs, 2), scale, slope=slope)
+
+    written = at_opset(model, OPSETS[2])
+    store_narrow(written, options.wide, narrow)
     return written
 
 

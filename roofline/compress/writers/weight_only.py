@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from roofline.compress.bodies import calls, nested_tensors, storing_graphs
-from roofline.compress.sparsity import wide_weights
+from roofline.compress.bodies import calls
 from roofline.compress.writers._registry import WriteOptions, writers
-from roofline.compress.writers.restoring import dequantize, restore, restore_type
+from roofline.compress.writers.restoring import Narrow, store_narrow
 from roofline.errors import CompressionError
+from roofline.graph.reading.graphs import copy_of
 
 if TYPE_CHECKING:
     import onnx
@@ -21,54 +22,39 @@ OPSETS = {8: 13, 4: 21, 2: 25}
 _BLOCKED_OPSET = 21
 
 
-def _writer(bits: int) -> Any:
-    def write(model: onnx.ModelProto, options: WriteOptions) -> onnx.ModelProto:
-        return write_weight_only(model, bits, options)
-
-    return write
-
-
-for _bits in OPSETS:
-    for _wide in (16, 32):
-        writers.add(f"w{_bits}a{_wide}", _writer(_bits))
-
-
-def write_weight_only(model: onnx.ModelProto, bits: int, options: WriteOptions) -> onnx.ModelProto:
+def write_weight_only(model: onnx.ModelProto, options: WriteOptions, bits: int) -> onnx.ModelProto:
     """Return the network with symmetric integer weights and a scale for each tensor, or for each block of it.
 
     Args:
         model: With floating-point weights.
-        bits: 8, 4 or 2.
         options: ``block`` weights along the second axis (a filter's depth) share a scale; matrices of Gemm and
             MatMul, which store the contracted axis first, are blocked along the first.
+        bits: 8, 4 or 2.
 
     Raises:
         CompressionError: The graph cannot be brought to the operator set that the width needs.
     """
-    from onnx import TensorProto, helper
+    from onnx import TensorProto
 
     kinds = {8: TensorProto.INT8, 4: TensorProto.INT4, 2: getattr(TensorProto, "INT2", 0)}
     written = at_opset(model, max(OPSETS[bits], _BLOCKED_OPSET if options.block else 0))
-    homes, tensors = storing_graphs(written), nested_tensors(written)
-    restored: dict[str, list[onnx.NodeProto]] = {}
-    for name, array in wide_weights(written, options.wide):
+
+    def narrow(name: str, array: NDArray[Any]) -> Narrow:
         axis = _contracted_axis(written, name, array.ndim)
         values, scales = quantize_symmetrically(array, bits, axis, options.block)
-        stored = helper.make_tensor(
-            f"{name}_int{bits}", kinds[bits], array.shape, pack(values, bits), raw=True
-        )
-        blocked: dict[str, object] = (
-            {"axis": axis, "block_size": options.block} if scales.ndim else {}
-        )
+        blocks = {"axis": axis, "block_size": options.block or 0} if scales.ndim else {}
         # ONNX Runtime 1.31 fuses 2-bit weights into MatMulNBits, whose result is wrong for widths that are no multiple
         # of 16; an activation of slope one between them changes nothing else.
-        inner = f"{name}_scaled" if bits == 2 else name
-        made = [dequantize(homes[name], name, stored, scales, inner, **blocked)]
-        if bits == 2:
-            made.append(helper.make_node("LeakyRelu", [inner], [name], f"{name}_apart", alpha=1.0))
-        restored[name] = restore_type(tensors[name].data_type, name, made)
-    restore(written, restored)
+        slope = 1.0 if bits == 2 else None
+        return Narrow(kinds[bits], f"int{bits}", pack(values, bits), scales, blocks, slope)
+
+    store_narrow(written, options.wide, narrow)
     return written
+
+
+for _bits in OPSETS:
+    for _wide in (16, 32):
+        writers.add(f"w{_bits}a{_wide}", partial(write_weight_only, bits=_bits))
 
 
 def quantize_symmetrically(
@@ -122,13 +108,11 @@ def at_opset(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
     Raises:
         CompressionError: The converter refuses the graph.
     """
-    from onnx import ModelProto, version_converter
+    from onnx import version_converter
 
     present = next((o.version for o in model.opset_import if o.domain in {"", "ai.onnx"}), 0)
     if present >= version:
-        copy = ModelProto()
-        copy.CopyFrom(model)
-        return copy
+        return copy_of(model)
     try:
         converted = version_converter.convert_version(model, version)
     except Exception as error:

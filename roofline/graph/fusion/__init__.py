@@ -45,7 +45,6 @@ def _group(view: View, block: Block) -> Group:
         tuple(block.steps),
         _tensors(view, [view.root(flow) for flow in block.flows]),
         _readers(view, members, block),
-        _constants(view, members),
         _tensors(view, _left_values(view, block)),
         _datatype(view, block),
         view.calls[block.exit].repeats,
@@ -69,15 +68,6 @@ def _readers(
             if operand is not None and (root := view.root(operand.name)) in entering:
                 found[root] = (*found.get(root, ()), (place, position))
     return found
-
-
-def _constants(view: View, members: tuple[int, ...]) -> tuple[Tensor, ...]:
-    found: dict[str, Tensor] = {}
-    for place in members:
-        for operand in view.node(place).operands:
-            if operand is not None and operand.constant:
-                found.setdefault(operand.name, operand)
-    return tuple(found.values())
 
 
 def _left_values(view: View, block: Block) -> list[str]:

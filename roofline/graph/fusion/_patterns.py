@@ -220,15 +220,10 @@ def _reaches(view: View, place: int, root: str, steps: int = 6) -> bool:
     return True
 
 
-@pattern("silu", "Sigmoid", role=Role.ELEMENTWISE)
-def _silu(view: View, place: int) -> Sequence[Sequence[int]]:
-    """Match x * sigmoid(x), and x * sigmoid(1.702 x)."""
-    return _gate(view, place)
-
-
 @pattern("hard_swish", "HardSigmoid", role=Role.ELEMENTWISE)
-def _hard_swish(view: View, place: int) -> Sequence[Sequence[int]]:
-    """Match x * hard_sigmoid(x)."""
+@pattern("silu", "Sigmoid", role=Role.ELEMENTWISE)
+def _gated(view: View, place: int) -> Sequence[Sequence[int]]:
+    """Match x * sigmoid(x), x * sigmoid(1.702 x) and x * hard_sigmoid(x)."""
     return _gate(view, place)
 
 

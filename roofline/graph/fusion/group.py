@@ -29,8 +29,6 @@ class Group:
         default_factory=dict[str, "tuple[tuple[int, int], ...]"], compare=False
     )
     """The members that work on each of those, by its name: their positions, and at which operand they read it."""
-    constants: tuple[Tensor, ...] = ()
-    """Operands that depend on no input of the graph, each once."""
     outputs: tuple[Tensor, ...] = ()
     """Values that leave, as they are stored."""
     datatype: str | None = None

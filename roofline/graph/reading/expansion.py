@@ -54,8 +54,8 @@ def plain_domain(domain: str) -> str:
     return "" if domain == "ai.onnx" else domain
 
 
-def check_expansion(model: ModelProto, functions: Mapping[Key, FunctionProto]) -> int:
-    """Return how many calls the file writes, in all branches, bodies and functions.
+def check_expansion(model: ModelProto, functions: Mapping[Key, FunctionProto]) -> None:
+    """Refuse a model that explodes when its functions are written out.
 
     Raises:
         ModelError: A function calls itself, things nest too deep, or the written-out graph would be absurdly large.
@@ -68,11 +68,6 @@ def check_expansion(model: ModelProto, functions: Mapping[Key, FunctionProto]) -
             f"the model grows to more than {plural(limit, 'call')} when its functions are written out",
             repair="Give the model its author exported",
         )
-    return counter.written + sum(_count_calls(function.node) for function in model.functions)
-
-
-def _count_calls(nodes: Iterable[NodeProto]) -> int:
-    return sum(1 + sum(_count_calls(graph.node) for graph in subgraphs(node)) for node in nodes)
 
 
 class _Counter:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from roofline.graph.reading.graphs import every_graph, stored_in
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
@@ -51,28 +53,11 @@ def subnormal_shares(model: ModelProto, path: Path | None = None) -> Mapping[str
             # A file that is gone since it was counted says nothing.
             return {}
     found: dict[str, Shares] = {}
-    for graph in _graphs(model.graph):
-        stored = dict(_stored(graph))
+    for graph in every_graph(model.graph):
+        stored = dict(stored_in(graph))
         scales = _scales(graph, stored)
         found |= {name: _shares(tensor, scales.get(name)) for name, tensor in stored.items()}
     return {name: shares for name, shares in found.items() if any(shares)}
-
-
-def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield from _graphs(attribute.g)
-
-
-def _stored(graph: GraphProto) -> Iterator[tuple[str, TensorProto]]:
-    for tensor in graph.initializer:
-        yield tensor.name, tensor
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t") and node.op_type == "Constant":
-                yield node.output[0], attribute.t
 
 
 def _scales(graph: GraphProto, stored: Mapping[str, TensorProto]) -> Mapping[str, Floats]:

@@ -1,25 +1,17 @@
-"""From a model to everything that is counted about it."""
+"""A model to be counted, and what is to be said of its counts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from roofline.binding import UNBOUND, Binding
 from roofline.conventions import Causal
 from roofline.errors import OptionError, printable
-from roofline.graph.fusion import fuse, report
 from roofline.graph.reading.read import read
-from roofline.graph.totals.costs import CallCost, call_cost, call_costs, unmask
-from roofline.graph.totals.layers import call_layers, group_layers
-from roofline.graph.totals.liveness import Activations, activations
-from roofline.graph.walking.resolve import resolve
+from roofline.graph.totals.costs import CallCost
 from roofline.graph.walking.resolved import ResolvedGraph
-from roofline.graph.walking.weights import StoredTotals, reads_of, totals
 from roofline.layer import MIXTURES, Layer
-from roofline.node import Tensor
 from roofline.number_format import plural
 from roofline.ops import Kind
 from roofline.reading import quote
@@ -28,85 +20,13 @@ if TYPE_CHECKING:
     import onnx
 
 
-@dataclass(frozen=True, slots=True)
-class GraphCount:
-    """A model's counts, in the views that a workload shows."""
-
-    name: str
-    model: onnx.ModelProto
-    path: Path | None
-    source: str
-    layers: tuple[Layer, ...]
-    untaken: tuple[Layer, ...]
-    """The calls of branches that are not taken, which store weights too."""
-    fused_layers: tuple[Layer, ...]
-    fusions: Mapping[str, int]
-    """How many groups each fusion pattern took part in."""
-    stored: StoredTotals
-    written: Activations
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
-    notes: tuple[str, ...]
-    batch: int
-    batch_assumed_for: tuple[str, ...]
-
-
-def count(
-    model: str | Path | onnx.ModelProto,
-    *,
-    name: str | None = None,
-    binding: Binding = UNBOUND,
-    fused: bool = True,
-) -> GraphCount:
-    """Read, resolve and count a model.
-
-    Args:
-        model: A file, or a model in memory.
-        name: What to call it; the file's name without its suffix, or the graph's, unless given.
-        binding: Sizes and values that the model leaves open, and what is counted of masked attention.
-        fused: Whether the calls are wanted as runtimes fuse them, too; that takes a third of the time.
+def open_model(model: str | Path | onnx.ModelProto) -> tuple[onnx.ModelProto, str, str]:
+    """Return a model, what it is called where nobody says so, and what its counts come from.
 
     Raises:
-        ModelError: The model is not well formed, or a dimension has no size.
+        ModelError: The file is absent, or is not a well-formed ONNX model.
         OptionError: It is neither a path nor a model.
     """
-    path = Path(model) if isinstance(model, (str, Path)) else None
-    proto, own_name, source = _open(model)
-    name = name or own_name
-    graph = resolve(proto, name=name, binding=binding)
-    executed, idle = reads_of(graph)
-    exact = call_costs(graph)
-    costs = unmask(exact) if binding.causal is Causal.FULL else exact
-    groups = fuse(graph) if fused else ()
-    layers = call_layers(graph, costs, executed)
-    return GraphCount(
-        name,
-        proto,
-        path,
-        source,
-        layers,
-        call_layers(
-            replace(graph, nodes=graph.idle), [call_cost(call) for call in graph.idle], idle
-        ),
-        group_layers(graph, groups, costs, executed),
-        report(groups),
-        totals([*executed, *idle]),
-        activations(graph),
-        graph.inputs,
-        graph.outputs,
-        (
-            *graph.notes,
-            *_attention_notes(exact, binding.causal),
-            *_expert_notes(graph),
-            *_limit_notes(layers),
-        ),
-        graph.batch,
-        graph.batch_assumed_for,
-    )
-
-
-def _open(model: str | Path | onnx.ModelProto) -> tuple[onnx.ModelProto, str, str]:
-    """Return a model, what it is called where nobody says so, and what its counts come from."""
     if isinstance(model, (str, Path)):
         path = Path(model)
         return read(model), printable(path.stem), f"counted from {path.name}"
@@ -116,6 +36,21 @@ def _open(model: str | Path | onnx.ModelProto) -> tuple[onnx.ModelProto, str, st
             repair="Give the path of an ONNX file",
         )
     return model, model.graph.name or "model", "counted from a model in memory"
+
+
+def count_notes(
+    graph: ResolvedGraph, costs: Sequence[CallCost], layers: Sequence[Layer], causal: Causal
+) -> tuple[str, ...]:
+    """Return what is to be said of counts: what was assumed, and where they are upper limits.
+
+    Args:
+        graph: The resolved graph.
+        costs: What each call computes, of masked attention what its mask leaves.
+        layers: The executed calls as layers.
+        causal: How masked attention is counted.
+    """
+    masked = _attention_notes(costs, causal)
+    return (*graph.notes, *masked, *_expert_notes(graph), *_limit_notes(layers))
 
 
 def _attention_notes(costs: Sequence[CallCost], causal: Causal) -> list[str]:

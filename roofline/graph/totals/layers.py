@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
+from operator import or_
 
 from roofline.cost import Cost
 from roofline.graph.fusion._kinds import role
@@ -15,7 +16,7 @@ from roofline.graph.walking.limits import limit_note, limit_of
 from roofline.graph.walking.resolved import ResolvedGraph, ResolvedNode
 from roofline.graph.walking.weights import Origins, StoredTensor
 from roofline.layer import Access, Layer, Use, access
-from roofline.node import Limit, Node, Tensor
+from roofline.node import Node, Tensor
 from roofline.ops import Kind, Moves, Role
 from roofline.ops._attributes import translate_errors
 from roofline.ops.qonnx import product_peak
@@ -47,8 +48,10 @@ def call_layers(
     """
     caches = caches_of(graph)
     return tuple(
-        _call_layer(resolved, call, origins, caches)
-        for resolved, call, origins in zip(graph.nodes, costs, reads, strict=True)
+        _layer(graph, _lone(place, resolved, call), [call], origins, caches, alone=True)
+        for place, (resolved, call, origins) in enumerate(
+            zip(graph.nodes, costs, reads, strict=True)
+        )
     )
 
 
@@ -64,7 +67,7 @@ def group_layers(
     """
     caches = caches_of(graph)
     return tuple(
-        _group_layer(
+        _layer(
             graph,
             group,
             [costs[place] for place in group.members],
@@ -91,80 +94,38 @@ def _unite(members: Sequence[int], reads: Sequence[Origins]) -> Origins:
     return found
 
 
-def _call_layer(resolved: ResolvedNode, call: CallCost, origins: Origins, caches: Caches) -> Layer:
-    node = resolved.node
-    inputs = _inputs(resolved, call.row.settings)
+def _lone(place: int, resolved: ResolvedNode, call: CallCost) -> Group:
+    """Return a call as a group of its own, which reads what does not only steer it and gives all its results."""
+    node, settings = resolved.node, call.row.settings
+    inputs: dict[str, Tensor] = {}
+    readers: dict[str, tuple[tuple[int, int], ...]] = {}
+    for position, tensor in enumerate(node.operands):
+        if tensor is not None and not tensor.constant:
+            readers[tensor.name] = (*readers.get(tensor.name, ()), (place, position))
+            if position not in settings:
+                inputs.setdefault(tensor.name, tensor)
     outputs = tuple([tensor for tensor in node.outputs if tensor is not None])
-    moved: list[Access] = []
-    if resolved.dynamic and call.row.kind not in (Kind.VIEW, Kind.CONTROL):
-        moves = caches.moves(node, moves_of(node, call))
-        readers: dict[str, list[tuple[Moves, int]]] = {}
-        for place, tensor in enumerate(node.operands):
-            if tensor is not None:
-                readers.setdefault(tensor.name, []).append((moves, place))
-        moved += _read(inputs, readers, resolved.repeats)
-        moved += _writes(outputs, _caches_written([(node, moves)]), resolved.repeats)
-    return _layer(
-        name=node.name,
-        op_type=node.op_type,
-        kind=call.row.kind,
-        domain=node.domain,
-        cost=call.cost,
-        inputs=inputs,
-        outputs=outputs,
-        origins=origins,
-        moved=moved,
-        repeats=resolved.repeats,
-        note=call.note,
-        limit=limit_of(node),
-        members=(),
-        attributes=node.attributes,
-        datatype=_datatype(node) if call.cost.ops else None,
+    datatype = _datatype(node) if call.cost.ops else None
+    return Group(
+        (place,), place, (), tuple(inputs.values()), readers, outputs, datatype, resolved.repeats
     )
 
 
-def _group_layer(
-    graph: ResolvedGraph,
-    group: Group,
-    calls: Sequence[CallCost],
-    origins: Origins,
-    caches: Caches,
-) -> Layer:
-    anchor = graph.nodes[group.anchor].node
-    kinds = {call.row.kind for call in calls}
-    kind = next((kind for kind in _BY_WEIGHT if kind in kinds), Kind.VIEW)
-    moved: list[Access] = []
-    if kind not in (Kind.VIEW, Kind.CONTROL):
-        moves = {
-            place: caches.moves(graph.nodes[place].node, moves_of(graph.nodes[place].node, call))
-            for place, call in zip(group.members, calls, strict=True)
-        }
-        readers = {
-            name: [(moves[place], position) for place, position in places]
-            for name, places in group.readers.items()
-        }
-        written = _caches_written([(graph.nodes[place].node, moves[place]) for place in moves])
-        moved += _read(group.inputs, readers, group.repeats)
-        moved += _writes(group.outputs, written, group.repeats)
-    return _layer(
-        name=anchor.name,
-        op_type=anchor.op_type,
-        kind=kind,
-        domain=anchor.domain,
-        cost=calls[0].cost if len(calls) == 1 else sum((call.cost for call in calls), Cost()),
-        inputs=group.inputs,
-        outputs=group.outputs,
-        origins=origins,
-        moved=moved,
-        repeats=group.repeats,
-        note=next((call.note for call in calls if call.note), ""),
-        limit=reduce(
-            lambda a, b: a | b, (limit_of(graph.nodes[place].node) for place in group.members)
-        ),
-        members=tuple([graph.nodes[place].node.name for place in group.members]),
-        attributes=anchor.attributes,
-        datatype=group.datatype,
-    )
+def _moved(
+    graph: ResolvedGraph, group: Group, calls: Sequence[CallCost], caches: Caches
+) -> Iterator[Access]:
+    """Yield what is read of each value that enters a group, and what leaves it."""
+    moves = {
+        place: caches.moves(graph.nodes[place].node, moves_of(graph.nodes[place].node, call))
+        for place, call in zip(group.members, calls, strict=True)
+    }
+    readers = {
+        name: [(moves[place], position) for place, position in places]
+        for name, places in group.readers.items()
+    }
+    written = _caches_written([(graph.nodes[place].node, moves[place]) for place in moves])
+    yield from _read(group.inputs, readers, group.repeats)
+    yield from _writes(group.outputs, written, group.repeats)
 
 
 _WHOLE = Moves()
@@ -216,10 +177,24 @@ def _writes(
 
 
 def _layer(
-    *, name: str, op_type: str, kind: Kind, domain: str, cost: Cost, inputs: tuple[Tensor, ...],
-    outputs: tuple[Tensor, ...], origins: Origins, moved: Sequence[Access], repeats: int, note: str,
-    limit: Limit, members: tuple[str, ...], attributes: Mapping[str, object], datatype: str | None,
-) -> Layer:  # fmt: skip
+    graph: ResolvedGraph,
+    group: Group,
+    calls: Sequence[CallCost],
+    origins: Origins,
+    caches: Caches,
+    *,
+    alone: bool = False,
+) -> Layer:
+    """Return a group as a layer; of a call that is looked at alone, nothing moves where it depends on no input."""
+    nodes = [graph.nodes[place].node for place in group.members]
+    anchor = graph.nodes[group.anchor]
+    kinds = {call.row.kind for call in calls}
+    kind = next((kind for kind in _BY_WEIGHT if kind in kinds), Kind.VIEW)
+    moves = kind not in (Kind.VIEW, Kind.CONTROL) and (anchor.dynamic or not alone)
+    moved = _moved(graph, group, calls, caches) if moves else ()
+    cost = calls[0].cost if len(calls) == 1 else sum((call.cost for call in calls), Cost())
+    note = next((call.note for call in calls if call.note), "")
+    limit = reduce(or_, map(limit_of, nodes))
     stored = tuple(origins.values())
     parameters = trainable = 0
     for entry in stored:
@@ -235,8 +210,8 @@ def _layer(
             elements[entry.use] += entry.elements
         sizes[entry.use] += entry.bytes
     return Layer(
-        name=name,
-        op_type=op_type,
+        name=anchor.node.name,
+        op_type=anchor.node.op_type,
         cost=Cost(
             cost.macs,
             cost.other_ops,
@@ -249,10 +224,10 @@ def _layer(
             cost.masked_ops,
         ),
         kind=kind,
-        domain=domain,
-        inputs=inputs,
+        domain=anchor.node.domain,
+        inputs=group.inputs,
         weights=tuple(entry.tensor for entry in read),
-        outputs=outputs,
+        outputs=group.outputs,
         weight_bytes=sizes[Use.WEIGHT],
         input_bytes=sizes[Use.INPUT],
         output_bytes=sizes[Use.OUTPUT],
@@ -261,10 +236,10 @@ def _layer(
         accesses=accesses,
         parameters=parameters,
         trainable_parameters=trainable,
-        datatype=datatype,
-        repeats=repeats,
-        members=members,
-        attributes=attributes,
+        datatype=group.datatype,
+        repeats=group.repeats,
+        members=() if alone else tuple([node.name for node in nodes]),
+        attributes=anchor.node.attributes,
         unknown=bool(note),
         note=note or limit_note(limit),
         at_most=bool(limit),
@@ -282,15 +257,6 @@ def _weight_access(key: str, entry: StoredTensor) -> Access:
         entry.parameter,
         entry.share != 1,
     )
-
-
-def _inputs(resolved: ResolvedNode, settings: tuple[int, ...]) -> tuple[Tensor, ...]:
-    """Return the input-dependent operands, each once; those that only steer are left out."""
-    found: dict[str, Tensor] = {}
-    for place, tensor in enumerate(resolved.node.operands):
-        if tensor is not None and not tensor.constant and place not in settings:
-            found.setdefault(tensor.name, tensor)
-    return tuple(found.values())
 
 
 def _datatype(node: Node) -> str | None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from roofline.graph.walking.resolved import ResolvedGraph, ResolvedNode
 from roofline.node import Tensor
-from roofline.precision import DatatypeKind
 
 CONTAINERS = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 """Calls whose results their bodies have already written."""
@@ -17,40 +16,24 @@ CONTAINERS = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 class Activations:
     """Activation bytes of one inference; values of unknown size are left out."""
 
-    all_bytes: int
-    """Results of every executed call but Constant and containers, each as often as it runs."""
     dynamic_bytes: int
-    """Those that depend on an input of the graph."""
-    dynamic_float_bytes: int
-    """The floating-point part of those."""
+    """Results of every executed call but Constant and containers that depend on an input, each as often as it runs."""
     peak_bytes: int
     """The largest set of input-dependent values alive at once, the graph's inputs among them."""
-    peak_node: str
-    """The call that runs at that moment."""
 
 
 def activations(graph: ResolvedGraph) -> Activations:
     """Return the activation bytes of a graph."""
-    written = dynamic = floating = 0
-    for resolved in graph.nodes:
-        if resolved.node.op_type in CONTAINERS or resolved.node.op_type == "Constant":
-            continue
-        size = sum(_size(output) for output in resolved.node.outputs) * resolved.repeats
-        written += size
-        if resolved.dynamic:
-            dynamic += size
-            floating += resolved.repeats * sum(
-                _size(output)
-                for output in resolved.node.outputs
-                if output is not None
-                and output.dtype is not None
-                and output.dtype.kind is DatatypeKind.FLOAT
-            )
-    peak, node = _peak(graph)
-    return Activations(written, dynamic, floating, peak, node)
+    written = sum(
+        _size(output) * resolved.repeats
+        for resolved in graph.nodes
+        if resolved.dynamic and resolved.node.op_type not in (*CONTAINERS, "Constant")
+        for output in resolved.node.outputs
+    )
+    return Activations(written, _peak(graph))
 
 
-def _peak(graph: ResolvedGraph) -> tuple[int, str]:
+def _peak(graph: ResolvedGraph) -> int:
     """Run the top-level calls in order; a value is freed after its last use, the graph's outputs never.
 
     A container is one step with all that its body runs: of the body's values only those that leave it count.
@@ -71,7 +54,6 @@ def _peak(graph: ResolvedGraph) -> tuple[int, str]:
         if name in last and name not in kept:
             freed.setdefault(last[name], []).append(name)
     live = peak = sum(sizes.values())
-    where = ""
     for index, step in enumerate(steps):
         for tensor in _values_left(step, index, last, seen, kept):
             if tensor.name not in sizes:
@@ -79,10 +61,9 @@ def _peak(graph: ResolvedGraph) -> tuple[int, str]:
                 live += sizes[tensor.name]
                 if tensor.name not in kept:
                     freed.setdefault(last.get(tensor.name, index), []).append(tensor.name)
-        if live > peak:
-            peak, where = live, _label(step, last, index, kept)
+        peak = max(peak, live)
         live -= sum(sizes[name] for name in freed.pop(index, ()))
-    return peak, where
+    return peak
 
 
 def _steps(nodes: tuple[ResolvedNode, ...]) -> list[list[ResolvedNode]]:
@@ -120,20 +101,6 @@ def _values_left(
                     yield output
             elif output.name in kept or last.get(output.name, index) > index:
                 yield kept.get(output.name) or seen[output.name]
-
-
-def _label(
-    step: list[ResolvedNode], last: Mapping[str, int], index: int, kept: Mapping[str, Tensor]
-) -> str:
-    """Return a step's operator with the first of its results that outlives it."""
-    container = next((resolved for resolved in step if not resolved.container), step[0])
-    names = [
-        output.name for resolved in step for output in resolved.node.outputs if output is not None
-    ]
-    produced = frozenset(names)
-    leaving = [name for name in kept if name in produced] if len(step) > 1 else []
-    leaving += [name for name in names if last.get(name, index) > index]
-    return f"{container.node.op_type}({(leaving or names or [''])[0]})"
 
 
 def _size(tensor: Tensor | None) -> int:

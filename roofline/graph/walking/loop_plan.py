@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from roofline.errors import ModelError
-from roofline.graph.walking.attribute_types import attribute_values
-from roofline.graph.walking.scans import scan_parts
 from roofline.graph.walking.scope import Frame
 from roofline.graph.walking.walk import Walker
 from roofline.node import Array, Tensor
@@ -29,44 +27,27 @@ class Plan:
     """Values at the start of what each trip hands to the next."""
     slices: tuple[Tensor, ...]
     """What each trip reads one step of, with the step's shape."""
-    counted: bool
-    """Whether the body takes the trip's number and condition, and gives a condition (a Loop)."""
     trips: int | None
-    maximum: bool
-    """Whether the body's condition can end the loop before its trips are done."""
-    stack_axes: tuple[int, ...]
     constant: bool
     """Whether trips and slices depend on no input of the graph."""
+    stack_axes: tuple[int, ...] = ()
+    """Where each result of the slices gets its steps."""
+    counted: bool = False
+    """Whether the body takes the trip's number and condition, and gives a condition (a Loop)."""
+    maximum: bool = False
+    """Whether the body's condition can end the loop before its trips are done."""
     items: int | None = None
     """Size of the batch axis that each result gets in front (Scan of operator set 8)."""
 
 
-def plan_of(
+def loop_plan(
     walker: Walker, proto: NodeProto, operands: tuple[Tensor | None, ...], name: str, frame: Frame
 ) -> Plan:
-    """Return a loop's parts.
+    """Return a Loop's parts.
 
     Raises:
-        ModelError: The loop has no body, or its attributes do not fit its operands.
+        ModelError: The loop has no body, or its condition is not one truth value.
     """
-    body = frame.body(proto, "body")
-    if proto.op_type == "Loop":
-        return _loop(walker, body, operands, name)
-    attributes = attribute_values(frame.attributes_of(proto))
-    parts = scan_parts(proto, attributes, operands, frame.opsets.get("", 0))
-    constant = all(tensor.constant for tensor in parts.slices)
-    return Plan(
-        body, name, parts.carried, parts.slices, False, parts.trips, False, parts.stack_axes, constant,
-        parts.items,
-    )  # fmt: skip
-
-
-def _loop(
-    walker: Walker,
-    body: GraphProto,
-    operands: tuple[Tensor | None, ...],
-    name: str,
-) -> Plan:
     count, condition = (*operands, None, None)[:2]
     carried = tuple(tensor or Tensor("") for tensor in operands[2:])
     trips = None if count is None else _whole_number(count.value)
@@ -88,7 +69,8 @@ def _loop(
         trips = None
     constant = all(tensor.constant for tensor in (count, condition) if tensor is not None)
     return Plan(
-        body, name, carried, (), True, None if trips is None else max(trips, 0), maximum, (), constant
+        frame.body(proto, "body"), name, carried, (), None if trips is None else max(trips, 0), constant,
+        counted=True, maximum=maximum,
     )  # fmt: skip
 
 

@@ -12,8 +12,9 @@ import numpy as np
 
 from roofline.errors import ModelError
 from roofline.graph.reading.order import label
-from roofline.graph.walking.loop_plan import Plan, plan_of
+from roofline.graph.walking.loop_plan import Plan, loop_plan
 from roofline.graph.walking.resolved import ResolvedNode
+from roofline.graph.walking.scans import scan_plan
 from roofline.graph.walking.scope import Environment, Frame
 from roofline.graph.walking.walk import Walker
 from roofline.node import Array, Node, Shape, Tensor
@@ -69,7 +70,10 @@ def run_loop(walker: Walker, proto: NodeProto, environment: Environment, frame: 
         raise ModelError(
             f"{label(proto)} lies in {_MAX_NESTED} loops; more than that are no network's"
         )
-    plan = plan_of(walker, proto, operands, name, frame)
+    if proto.op_type == "Loop":
+        plan = loop_plan(walker, proto, operands, name, frame)
+    else:
+        plan = scan_plan(proto, operands, name, frame)
     local = name[len(frame.prefix) :]
     walked = _run(walker, plan, environment, frame, local)
     walker.nodes.extend(walked.nodes)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from roofline.binding import UNBOUND, Binding
@@ -11,8 +10,7 @@ from roofline.errors import ModelError, UnplacedError, did_you_mean
 from roofline.graph.reading.blocks import own_channels
 from roofline.graph.reading.declared import declare
 from roofline.graph.reading.expansion import check_expansion, functions_of
-from roofline.graph.reading.reads import subgraphs
-from roofline.graph.reading.tensors import finn_types, sparse_tensor, stored_tensor
+from roofline.graph.reading.tensors import finn_types
 from roofline.graph.reading.text import names_must_be_text
 from roofline.graph.walking.branches import run_if
 from roofline.graph.walking.loops import run_loop
@@ -21,11 +19,10 @@ from roofline.graph.walking.resolved import ResolvedGraph
 from roofline.graph.walking.scope import Frame
 from roofline.graph.walking.sequence_map import run_sequence_map
 from roofline.graph.walking.walk import Runner, Walker
-from roofline.node import Tensor
 from roofline.ops.qonnx import annotated_type
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto
+    from onnx import ModelProto
 
 RUNNERS: Mapping[str, Runner] = {
     "If": run_if,
@@ -59,7 +56,7 @@ def _resolve(model: ModelProto, name: str, binding: Binding) -> ResolvedGraph:
             f"{name} imports no operator set", repair="Give a file that an ONNX exporter wrote"
         )
     functions = functions_of(model)
-    written = check_expansion(model, functions)
+    check_expansion(model, functions)
     stored = {entry.name for entry in graph.initializer} | {
         entry.values.name for entry in graph.sparse_initializer
     }
@@ -98,10 +95,7 @@ def _resolve(model: ModelProto, name: str, binding: Binding) -> ResolvedGraph:
         types=types,
         notes=(*declared.notes, *dict.fromkeys(walker.notes), *walker.sizes.notes()),
         idle=tuple(walker.idle),
-        initializers=tuple(_initializers(graph)),
-        constants=tuple(_constants(graph)),
         storage=walker.stored,
-        nodes_in_file=written,
         batch=declared.batch,
         batch_assumed_for=declared.batch_assumed_for,
     )
@@ -114,30 +108,3 @@ def _check_unique(entries: list[Any]) -> list[Any]:
             raise ModelError(f"the input {entry.name!r} is declared twice")
         seen.add(entry.name)
     return entries
-
-
-def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
-    """Yield a graph and all graphs in it."""
-    yield graph
-    for node in graph.node:
-        if node.op_type in RUNNERS:
-            for inner in subgraphs(node):
-                yield from _graphs(inner)
-
-
-def _initializers(graph: GraphProto) -> Iterator[Tensor]:
-    for found in _graphs(graph):
-        for proto in found.initializer:
-            yield replace(stored_tensor(proto, proto.name), value=None)
-        for sparse in found.sparse_initializer:
-            yield sparse_tensor(sparse, sparse.values.name)
-
-
-def _constants(graph: GraphProto) -> Iterator[Tensor]:
-    """Yield the tensors that Constant nodes store; those that store a plain number or list have none."""
-    for found in _graphs(graph):
-        for node in found.node:
-            if node.op_type == "Constant":
-                for attribute in node.attribute:
-                    if attribute.name == "value" and attribute.HasField("t"):
-                        yield replace(stored_tensor(attribute.t, node.output[0]), value=None)

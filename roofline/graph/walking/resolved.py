@@ -16,8 +16,6 @@ class ResolvedNode:
     """The call, operands and outputs typed; named uniquely, with the scope as prefix."""
     repeats: int = 1
     """How often it runs in one inference: the product of the trip counts around it."""
-    scope: tuple[str, ...] = ()
-    """The calls (If, Loop, Scan, function) it lives in, outermost first."""
     dynamic: bool = True
     """Whether a result depends on an input of the graph."""
     container: str = ""
@@ -46,15 +44,9 @@ class ResolvedGraph:
     """Choices made while resolving (default batch, branch not decided, ...)."""
     idle: tuple[ResolvedNode, ...] = field(default=(), repr=False)
     """Calls of branches that are not taken: they store weights, and are not counted otherwise."""
-    initializers: tuple[Tensor, ...] = field(default=(), repr=False)
-    """Stored tensors of all graphs, subgraphs included, untaken branches too."""
-    constants: tuple[Tensor, ...] = field(default=(), repr=False)
-    """Tensors stored in Constant nodes of all graphs, untaken branches too."""
     storage: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """Flat name of a stored tensor to the name it is stored under, where they differ: several calls of a
     function share one stored tensor."""
-    nodes_in_file: int = 0
-    """Calls written in the file: all branches and function bodies."""
     batch: int = 1
     """The leading dimension of the first input that has one."""
     batch_assumed_for: tuple[str, ...] = ()

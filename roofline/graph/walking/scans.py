@@ -5,11 +5,14 @@ Spec: https://onnx.ai/onnx/operators/onnx__Scan.html
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from roofline.errors import ModelError
 from roofline.graph.reading.order import label
+from roofline.graph.walking.attribute_types import attribute_values
+from roofline.graph.walking.loop_plan import Plan
+from roofline.graph.walking.scope import Frame
 from roofline.node import Attributes, Tensor
 from roofline.number_format import plural
 
@@ -17,31 +20,16 @@ if TYPE_CHECKING:
     from onnx import NodeProto
 
 
-@dataclass(frozen=True, slots=True)
-class ScanParts:
-    """A Scan's operands by their part in it."""
-
-    carried: tuple[Tensor, ...]
-    slices: tuple[Tensor, ...]
-    """Each scanned operand with the shape one step sees."""
-    trips: int | None
-    stack_axes: tuple[int, ...]
-    """Where each scanned result gets its steps."""
-    items: int | None = None
-    """Size of the batch axis that operator set 8 puts before everything; None where there is none."""
-
-
-def scan_parts(
-    proto: NodeProto,
-    attributes: Attributes,
-    operands: tuple[Tensor | None, ...],
-    version: int,
-) -> ScanParts:
+def scan_plan(
+    proto: NodeProto, operands: tuple[Tensor | None, ...], name: str, frame: Frame
+) -> Plan:
     """Return a Scan's parts.
 
     Raises:
         ModelError: The attributes do not fit the operands, or the scanned lengths differ.
     """
+    attributes = attribute_values(frame.attributes_of(proto))
+    version = frame.opsets.get("", 0)
     count = attributes.get("num_scan_inputs")
     present = [tensor for tensor in operands if tensor is not None]
     if version == 8:
@@ -59,7 +47,7 @@ def scan_parts(
             f"{plural(count, 'entry', 'entries')}, it has {len(axes)}"
         )
     if version == 8:
-        return _batched_parts(proto, carried, scanned)
+        return _batched_plan(proto, carried, scanned, name, frame)
     slices: list[Tensor] = []
     lengths: set[int | None] = set()
     for tensor, axis in zip(scanned, axes, strict=True):
@@ -73,10 +61,10 @@ def scan_parts(
         lengths.add(tensor.shape[place])
         shape = (*tensor.shape[:place], *tensor.shape[place + 1 :])
         slices.append(replace(tensor, shape=shape, value=None))
-    trips = _one_length(proto, lengths)
-    return ScanParts(
-        tuple(carried), tuple(slices), trips, tuple(_axes(proto, attributes, "scan_output_axes"))
-    )
+    return Plan(
+        frame.body(proto, "body"), name, tuple(carried), tuple(slices), _one_length(proto, lengths),
+        all(tensor.constant for tensor in slices), tuple(_axes(proto, attributes, "scan_output_axes")),
+    )  # fmt: skip
 
 
 def _axes(proto: NodeProto, attributes: Attributes, name: str) -> list[int]:
@@ -91,7 +79,9 @@ def _axes(proto: NodeProto, attributes: Attributes, name: str) -> list[int]:
     return list(cast("tuple[int, ...]", found))
 
 
-def _batched_parts(proto: NodeProto, carried: list[Tensor], scanned: list[Tensor]) -> ScanParts:
+def _batched_plan(
+    proto: NodeProto, carried: list[Tensor], scanned: list[Tensor], name: str, frame: Frame
+) -> Plan:
     """Return the parts of a Scan of operator set 8, whose steps run once for each item of the batch."""
     shapes = [tensor.shape for tensor in scanned]
     if any(shape is None or len(shape) < 2 for shape in shapes):
@@ -108,7 +98,10 @@ def _batched_parts(proto: NodeProto, carried: list[Tensor], scanned: list[Tensor
         replace(tensor, shape=tensor.shape and tensor.shape[2:], value=None) for tensor in scanned
     ]
     trips = None if steps is None or items is None else steps * items
-    return ScanParts(tuple(inner), tuple(slices), trips, (), items)
+    return Plan(
+        frame.body(proto, "body"), name, tuple(inner), tuple(slices), trips,
+        all(tensor.constant for tensor in slices), items=items,
+    )  # fmt: skip
 
 
 def _one_length(proto: NodeProto, lengths: set[int | None]) -> int | None:

@@ -54,7 +54,6 @@ class Frame:
     """Put before names of values and calls, so that they are unique in the flat list."""
     storage: str = ""
     """The same for stored tensors; calls of one function share them."""
-    scope: tuple[str, ...] = ()
     repeats: int = 1
     container: str = ""
     """Name of the outermost If, Loop or Scan around."""
@@ -88,7 +87,6 @@ class Frame:
             self,
             prefix=f"{self.prefix}{name}/",
             storage=f"{storage or self.storage + name}/",
-            scope=(*self.scope, name),
             repeats=self.repeats * repeats,
             loops=self.loops + loops,
             container=self.container or container,

@@ -171,9 +171,7 @@ class Walker:
     def emit(self, node: Node, frame: Frame, *, dynamic: bool, note: str = "") -> None:
         """Record an executed call."""
         self.nodes.append(
-            ResolvedNode(
-                node, frame.repeats, frame.scope, dynamic, frame.container, note or frame.note
-            )
+            ResolvedNode(node, frame.repeats, dynamic, frame.container, note or frame.note)
         )
 
     def bind(
@@ -254,11 +252,7 @@ class Walker:
                 break
         if domain == BLOCKS and proto.op_type == "Conv":
             node = own_blocks(node, self.own_channels)
-        self.nodes.append(
-            ResolvedNode(
-                node, frame.repeats, frame.scope, not constant, frame.container, frame.note
-            )
-        )
+        self.emit(node, frame, dynamic=not constant)
         self._bind_outputs(proto, node, environment, frame)
 
     def _row(self, node: Node) -> Operator:

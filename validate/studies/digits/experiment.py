@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from roofline.compress.sparsity import count_zeros, multiplying_weights
-from roofline.compress.tensors import read_whole, stored_tensors
+from roofline.compress.sparsity import zero_share
+from roofline.compress.tensors import read_whole
 from roofline.errors import MissingPackageError, OptionError
 from roofline.model import predict
 from roofline.speedup import ideal_speedup
@@ -127,7 +127,9 @@ def make_all(plan: Plan, split: Split, folder: Path, say: Say) -> list[VariantFi
             if not path.exists():
                 _write(path, make(variant, dense, split, again).SerializeToString())
             accuracy = evaluate(path, test, name=network)
-            made.append(VariantFile(network, variant, path, accuracy, _zero_share(path)))
+            made.append(
+                VariantFile(network, variant, path, accuracy, zero_share(read_whole(path)))
+            )
             say(f"{network} {variant.key}: {accuracy.top1:.2%} of {accuracy.items} right")
     return made
 
@@ -306,17 +308,3 @@ def _path(folder: Path, network: str, variant: Variant) -> Path:
 def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, content)
-
-
-def _zero_share(path: Path) -> float:
-    model = read_whole(path)
-    stored = stored_tensors(model)
-    sizes = [_elements(stored[name].dims) for name in multiplying_weights(model)]
-    return sum(count_zeros(model).values()) / sum(sizes)
-
-
-def _elements(dims: Sequence[int]) -> int:
-    total = 1
-    for size in dims:
-        total *= size
-    return total

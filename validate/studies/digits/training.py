@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from roofline.compress.sparsity import multiplying_weights
 from roofline.compress.tensors import replace_data, stored_tensors, to_array
 from roofline.errors import MissingPackageError
+from roofline.graph.reading.graphs import copy_of
 from roofline.temporary import temporary_folder
 
 if TYPE_CHECKING:
@@ -141,12 +142,9 @@ def ternarize(torch: Any, tensor: Any) -> Any:
 
 
 def _module(model: onnx.ModelProto) -> Any:
-    import onnx
-
     from roofline.validate.torch_runtime.graph import build_module
 
-    whole = onnx.ModelProto()
-    whole.CopyFrom(model)
+    whole = copy_of(model)
     for entry in whole.graph.input:
         entry.type.tensor_type.shape.dim[0].dim_value = 1
     with temporary_folder() as folder:
@@ -158,10 +156,7 @@ def _module(model: onnx.ModelProto) -> Any:
 def _with_weights(
     model: onnx.ModelProto, weights: Mapping[str, NDArray[np.float32]]
 ) -> onnx.ModelProto:
-    import onnx
-
-    trained = onnx.ModelProto()
-    trained.CopyFrom(model)
+    trained = copy_of(model)
     stored = stored_tensors(trained)
     for name, array in weights.items():
         if to_array(stored[name]) is not None:

@@ -9,9 +9,8 @@ from roofline.validate.studies.networks import Requirements, requirements
 from roofline.validate.studies.qutibench import runs as qutibench_runs
 from roofline.validate.studies.qutibench import statements as qutibench_statements
 from roofline.validate.studies.qutibench.cases import PREDICTED, Row, name_of, predict_row, variant
+from roofline.validate.studies.qutibench.rows import WIDTHS
 from roofline.workloads.published import table
-
-WIDTHS = ("int2", "int4", "int8", "fp16", "fp32")
 
 
 def tables() -> tuple[Table, ...]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from roofline.precision import DATATYPES
 from roofline.report import ReportData
 from roofline.report.data import check_rows, on_chip
 from roofline.spec import platform
 from roofline.tables import Record
+from roofline.validate.studies.qutibench.rows import WIDTHS, task_of
 from roofline.workloads.published import Row, table
 
-_TASKS = {"mlp": "MNIST", "cnv": "CIFAR-10"}
-_BITS = {"int2": 2, "int4": 4, "int8": 8, "fp16": 16, "fp32": 32}
 _GIGA = 1e9
 
 _Key = tuple[Any, ...]
@@ -61,7 +61,7 @@ def _rows(
     common = {
         "platform": measured["platform"],
         "network": measured["network"],
-        "task": _TASKS.get(measured["network"], "ImageNet"),
+        "task": task_of(measured["network"]),
         "datatype": measured["datatype"],
         "pruning": _pruning(measured),
         "predicted_fps": predicted["throughput_fps"] if predicted is not None else None,
@@ -92,7 +92,7 @@ def _pruning(row: Row) -> str:
 
 def _roofs() -> Iterator[Row]:
     for row in table("qutibench_platforms"):
-        for datatype in _BITS:
+        for datatype in WIDTHS:
             peak = row[f"peak_{datatype}_tops"]
             if peak:
                 bandwidth = row["bandwidth_gb_s"]
@@ -107,12 +107,12 @@ def _roofs() -> Iterator[Row]:
 
 def _requirements() -> Iterator[Record]:
     for row in table("qutibench_requirements"):
-        for datatype, bits in _BITS.items():
+        for datatype in WIDTHS:
             yield {
                 "network": row["network"],
                 "pruning": _pruning(row),
                 "datatype": datatype,
                 "ops": row["ops_used_gop"] * _GIGA,
-                "weight_bytes": row["weights_m"] * 1e6 * bits / 8,
+                "weight_bytes": row["weights_m"] * 1e6 * DATATYPES[datatype].bits / 8,
                 "intensity": row[f"intensity_{datatype}"],
             }

@@ -14,6 +14,8 @@ from roofline.workloads.published import Row, table
 TASKS: Mapping[str, str] = {"mlp": "MNIST", "cnv": "CIFAR-10"}
 """The data set of each network; of those that are not here it is ImageNet."""
 
+WIDTHS = ("int2", "int4", "int8", "fp16", "fp32")
+"""The datatypes of the tables, from narrow to wide."""
 ChartRow = dict[str, Any]
 
 
@@ -37,7 +39,7 @@ def roofs() -> list[ChartRow]:
             "bandwidth_b_s": 1e9 * row["bandwidth_gb_s"],
         }
         for row in table("qutibench_platforms")
-        for datatype in ("int2", "int4", "int8", "fp16", "fp32")
+        for datatype in WIDTHS
         if row[f"peak_{datatype}_tops"] and row["bandwidth_gb_s"]
     ]
 

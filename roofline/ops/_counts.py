@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from roofline.cost import Cost
 from roofline.errors import DimensionError
@@ -86,11 +87,34 @@ def wants(node: Node, position: int) -> bool:
     return position < len(node.outputs) and node.outputs[position] is not None
 
 
-def per_output(ops: int) -> CostFunction:
-    """Return a cost of so many operations for each element of the first result."""
+def per_output(
+    ops: int, *optional: int, inputs: int = 0, macs: Callable[[Node], int] | None = None
+) -> CostFunction:
+    """Return a cost of so many operations for each element of the first result.
+
+    Args:
+        ops: Operations for each.
+        optional: Positions of operands, each of which takes one more where it is there.
+        inputs: Operations for each element of the first operand besides.
+        macs: Returns the multiply-accumulates besides; its docstring says which.
+    """
 
     def cost(node: Node) -> Cost:
-        return Cost(other_ops=ops * out_count(node))
+        each = ops + sum(has(node, position) for position in optional)
+        found = inputs * input_elements(node, 0) if inputs else 0
+        found += each * out_count(node) if each else 0
+        return Cost(0 if macs is None else macs(node), max(0, found))
 
-    cost.__doc__ = f"Count {plural(ops, 'operation')} for each element of the result."
+    each = "for each element of the result"
+    parts: list[str] = []
+    if macs is not None:
+        said = getattr(macs, "func", macs).__doc__ or ""
+        parts.append(f"{said.removeprefix('Return ').rstrip('.')} in MACs")
+    if inputs:
+        parts.append(f"{plural(inputs, 'operation')} for each element of the operand")
+    if ops > 0:
+        parts.append(f"{plural(ops, 'operation')} {each}")
+    if optional:
+        parts.append(f"one {each} and optional operand that is there")
+    cost.__doc__ = f"Count {', and '.join(parts)}{', less one for each result' * (ops < 0)}."
     return cost

@@ -69,6 +69,28 @@ def given_shape(
     return decorate
 
 
+def result_type(shape: Callable[[Node], Shape | None], *kinds: int | DataType) -> ShapeFunction:
+    """Make a shape function of one that returns the only result's dimensions.
+
+    Args:
+        shape: Returns them.
+        kinds: Operands, of which the first whose datatype is known has the result's, or that datatype itself.
+    """
+
+    def infer(node: Node) -> Sequence[TensorType | None]:
+        found = shape(node)
+        known = (kind if isinstance(kind, DataType) else dtype(node, kind) for kind in kinds)
+        return ((found, next(filter(None, known), None)),)
+
+    infer.__doc__ = shape.__doc__
+    return infer
+
+
+def first_shape(node: Node) -> Shape | None:
+    """Return the first operand's own shape."""
+    return operand(node, 0).shape
+
+
 def show(found: Sequence[int | str | None]) -> str:
     """Return a shape as text, with ``?`` for an unknown dimension, and symbols as they are."""
     return "[" + ", ".join("?" if size is None else str(size) for size in found) + "]"

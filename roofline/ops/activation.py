@@ -13,11 +13,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from roofline.cost import Cost
 from roofline.node import Array, Node
 from roofline.ops._attributes import operand
-from roofline.ops._counts import has, out_count, per_output
-from roofline.ops._registry import MICROSOFT, CostFunction, TensorType, define, define_elementwise
+from roofline.ops._counts import per_output
+from roofline.ops._registry import MICROSOFT, TensorType, define, define_elementwise
 from roofline.ops._shapes import broadcast, divide, same_type
 from roofline.ops._values import arithmetic, single_result
 
@@ -83,18 +82,6 @@ def _biased_type(node: Node) -> Sequence[TensorType | None]:
     return ((found, first.dtype),)
 
 
-def _biased_cost(ops: int) -> CostFunction:
-    """Return a cost of so many operations per element, and one more when a bias is added."""
-
-    def cost(node: Node) -> Cost:
-        return Cost(other_ops=(ops + has(node, 1)) * out_count(node))
-
-    cost.__doc__ = (
-        f"Count {ops} operations for each element of the result, and one where a bias is added."
-    )
-    return cost
-
-
 def _glu_type(node: Node) -> Sequence[TensorType | None]:
     """Return half the last dimension: the operand holds value and gate side by side."""
     found = operand(node, 0).shape
@@ -107,6 +94,8 @@ def _glu_type(node: Node) -> Sequence[TensorType | None]:
 
 define_elementwise("PRelu", cost=per_output(2), shape=same_type)  # compare, multiply
 define("SwiGLU", cost=per_output(7), shape=same_type)  # swish (6), multiply
-define_elementwise("BiasGelu", domain=MICROSOFT, cost=_biased_cost(5), shape=_biased_type)
-define_elementwise("FastGelu", domain=MICROSOFT, cost=_biased_cost(_TANH_GELU), shape=_biased_type)
-define("BiasSplitGelu", domain=MICROSOFT, cost=_biased_cost(12), shape=_glu_type)
+define_elementwise("BiasGelu", domain=MICROSOFT, cost=per_output(5, 1), shape=_biased_type)
+define_elementwise(
+    "FastGelu", domain=MICROSOFT, cost=per_output(_TANH_GELU, 1), shape=_biased_type
+)
+define("BiasSplitGelu", domain=MICROSOFT, cost=per_output(12, 1), shape=_glu_type)

@@ -22,11 +22,21 @@ from roofline.ops._attributes import (
     required_integers,
     texts,
 )
-from roofline.ops._counts import in_dims, input_elements, per_output
+from roofline.ops._counts import in_dims, per_output
 from roofline.ops._datatypes import FLOAT32, INT64, STRING
 from roofline.ops._moves import picked_moves
 from roofline.ops._registry import CostFunction, Kind, TensorType, define
-from roofline.ops._shapes import Dim, dtype, given_shape, product, same_type, shape, total
+from roofline.ops._shapes import (
+    Dim,
+    dtype,
+    first_shape,
+    given_shape,
+    product,
+    result_type,
+    same_type,
+    shape,
+    total,
+)
 from roofline.ops.activation import OPS_PER_ELEMENT
 from roofline.precision import DataType
 
@@ -157,10 +167,6 @@ def _tree_cost(node: Node) -> Cost:
     return Cost(other_ops=_known_rows(node) * (depths + trees))
 
 
-def _float_type(node: Node) -> NodeTypes:
-    return ((shape(node, 0), FLOAT32),)
-
-
 def _encoded_type(node: Node) -> NodeTypes:
     """Return the operand's shape with the type of the values that labels are mapped to."""
     attributes = node.attributes
@@ -209,27 +215,20 @@ def _svm(name: str, cost: CostFunction) -> None:
     define(f"{name}Regressor", domain=ML, cost=cost, shape=_regressed_type)
 
 
-def _normalizer_cost(node: Node) -> Cost:
-    """Count a square or absolute value, a sum and a division per element."""
-    return Cost(other_ops=3 * input_elements(node, 0))
-
-
 _svm("Linear", _linear_cost)
 _svm("SVM", _support_cost)
 _svm("TreeEnsemble", _tree_cost)
 define("TreeEnsemble", domain=ML, cost=_tree_cost, shape=_regressed_type)
-define("Scaler", domain=ML, cost=per_output(2), shape=_float_type)  # subtract, multiply
-define("Normalizer", domain=ML, cost=_normalizer_cost, shape=_float_type)
+_FLOATS = result_type(first_shape, FLOAT32)
+define("Scaler", domain=ML, cost=per_output(2), shape=_FLOATS)  # subtract, multiply
+# A square or absolute value, a sum and a division per element.
+define("Normalizer", domain=ML, cost=per_output(0, inputs=3), shape=_FLOATS)
 define("Binarizer", domain=ML, cost=per_output(OPS_PER_ELEMENT["Relu"]), shape=same_type)
 define("Imputer", domain=ML, cost=per_output(1), shape=same_type)
 define("LabelEncoder", "CategoryMapper", kind=Kind.MOVE, domain=ML, shape=_encoded_type)
 define("OneHotEncoder", kind=Kind.MOVE, domain=ML, shape=_categories_type)
 define(
-    "ArrayFeatureExtractor",
-    kind=Kind.MOVE,
-    domain=ML,
-    shape=_extracted_type,
-    moves=picked_moves(0),
-)
+    "ArrayFeatureExtractor", kind=Kind.MOVE, domain=ML, shape=_extracted_type, moves=picked_moves(0),
+)  # fmt: skip
 define("FeatureVectorizer", kind=Kind.MOVE, domain=ML, shape=_features_type)
 define("CastMap", "DictVectorizer", "ZipMap", kind=Kind.MOVE, domain=ML)

@@ -13,16 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from math import prod
 
 from roofline.cost import Cost
 from roofline.node import Node, Shape
 from roofline.number_format import plural
 from roofline.ops._attributes import integer, integers, malformed_error, maybe_integers, text
-from roofline.ops._counts import has, in_dims, input_elements, out_count
+from roofline.ops._counts import has, in_dims, input_elements, out_count, per_output
 from roofline.ops._datatypes import INT32
 from roofline.ops._registry import BOTH, MICROSOFT, CostFunction, TensorType, define
-from roofline.ops._shapes import Dim, at_least, dtype, merge, scale, show
+from roofline.ops._shapes import Dim, at_least, dtype, merge, result_type, scale, show
 from roofline.ops._windows import Window, kernel, slide, window
 from roofline.ops.activation import OPS_PER_ELEMENT
 
@@ -95,15 +96,6 @@ def conv_macs(node: Node, w: int = 1) -> int:
     return out_count(node) * prod(in_dims(node, w)[1:])
 
 
-def _conv_type(node: Node) -> Sequence[TensorType]:
-    return ((conv_shape(node), dtype(node, 0) or dtype(node, 1)),)
-
-
-def _conv_cost(node: Node) -> Cost:
-    """Count ``output elements x prod(W.shape[1:])`` MACs, and the bias."""
-    return Cost(conv_macs(node), has(node, 2) * out_count(node))
-
-
 def _fused_cost(node: Node) -> Cost:
     """Count as Conv; a summed operand adds one operation per output element, the activation its own."""
     per_element = (
@@ -121,24 +113,9 @@ def _blocked_cost(node: Node) -> Cost:
     return replace(_fused_cost(node), macs=macs)
 
 
-def _integer_type(node: Node) -> Sequence[TensorType]:
-    return ((conv_shape(node), INT32),)
-
-
-def _integer_cost(node: Node) -> Cost:
-    """Count the MACs; zero points are folded into them."""
-    return Cost(conv_macs(node))
-
-
-def _quantized_type(node: Node) -> Sequence[TensorType]:
-    return ((_channels_last(node, 0, 3), dtype(node, 7) or dtype(node, 0)),)
-
-
-def _channels_last(node: Node, x: int, w: int) -> Shape | None:
-    """Return the output shape; com.microsoft's attribute ``channels_last`` moves the channels to the end."""
-    if not integer(node, "channels_last", 0):
-        return conv_shape(node, x, w)
-    return nhwc_shape(node, x, w)
+def _quantized_shape(node: Node) -> Shape | None:
+    """Return QLinearConv's output shape; com.microsoft's attribute ``channels_last`` moves the channels to the end."""
+    return (nhwc_shape if integer(node, "channels_last", 0) else conv_shape)(node, 0, 3)
 
 
 def nhwc_shape(node: Node, x: int = 0, w: int = 1) -> Shape | None:
@@ -163,15 +140,6 @@ def _blocked_type(node: Node) -> Sequence[TensorType]:
     sizes = _kernel_sizes(node, weights, axes)
     spatial = slide(node, data[2:], sizes, window(node, axes))
     return (((data[0], weights[0] if weights else None, *spatial), dtype(node, 0)),)
-
-
-def _nhwc_type(node: Node) -> Sequence[TensorType]:
-    return ((nhwc_shape(node), dtype(node, 0)),)
-
-
-def _quantized_cost(node: Node) -> Cost:
-    """Count the MACs, the bias, and three operations per output element to requantize."""
-    return Cost(conv_macs(node, 3), (has(node, 8) + REQUANTIZE) * out_count(node))
 
 
 def _transpose_shape(node: Node) -> Shape | None:
@@ -238,10 +206,6 @@ def _spread(
     return tuple(results)
 
 
-def _transpose_type(node: Node) -> Sequence[TensorType]:
-    return ((_transpose_shape(node), dtype(node, 0) or dtype(node, 1)),)
-
-
 def _transpose_cost(node: Node) -> Cost:
     """Count ``operand elements x prod(W.shape[1:])`` MACs, and the bias."""
     return Cost(
@@ -262,26 +226,32 @@ def _deform_cost(node: Node) -> Cost:
     return Cost(conv_macs(node), has(node, 3) * out_count(node) + (14 + has(node, 4)) * samples)
 
 
+_CONV_TYPE, _CONV_COST = result_type(conv_shape, 0, 1), per_output(0, 2, macs=conv_macs)
+
+
 def _define(op_type: str, cost: CostFunction, domain: str = "", *, nhwc: bool = False) -> None:
-    shape = _nhwc_type if nhwc else _conv_type
+    shape = result_type(nhwc_shape, 0) if nhwc else _CONV_TYPE
     define(op_type, domain=domain, cost=cost, shape=shape, weights=(1, 2))
 
 
-_define("Conv", _conv_cost)
-define("ConvTranspose", cost=_transpose_cost, shape=_transpose_type, weights=(1, 2))
-define("DeformConv", cost=_deform_cost, shape=_conv_type, weights=(1, 3))
+_define("Conv", _CONV_COST)
+define(
+    "ConvTranspose", cost=_transpose_cost, shape=result_type(_transpose_shape, 0, 1), weights=(1, 2),
+)  # fmt: skip
+define("DeformConv", cost=_deform_cost, shape=_CONV_TYPE, weights=(1, 3))
 define(
     "Conv", domain="com.microsoft.nchwc", cost=_blocked_cost, shape=_blocked_type, weights=(1, 2)
 )
 _define("FusedConv", _fused_cost, MICROSOFT)
-_define("NhwcConv", _conv_cost, MICROSOFT, nhwc=True)
+_define("NhwcConv", _CONV_COST, MICROSOFT, nhwc=True)
 _define("NhwcFusedConv", _fused_cost, MICROSOFT, nhwc=True)
-_define("Conv", _conv_cost, "com.ms.internal.nhwc", nhwc=True)
+_define("Conv", _CONV_COST, "com.ms.internal.nhwc", nhwc=True)
 _define("FusedConv", _fused_cost, "com.ms.internal.nhwc", nhwc=True)
 define(
-    "ConvInteger", domain=BOTH, cost=_integer_cost, shape=_integer_type, weights=(1,), quantizers=(2, 3),
+    "ConvInteger", domain=BOTH, cost=per_output(0, macs=conv_macs), shape=result_type(conv_shape, INT32), weights=(1,),
+    quantizers=(2, 3),
 )  # fmt: skip
 define(
-    "QLinearConv", domain=BOTH, cost=_quantized_cost, shape=_quantized_type, weights=(3, 8),
-    quantizers=(1, 2, 4, 5, 6, 7),
+    "QLinearConv", domain=BOTH, cost=per_output(REQUANTIZE, 8, macs=partial(conv_macs, w=3)),
+    shape=result_type(_quantized_shape, 7, 0), weights=(3, 8), quantizers=(1, 2, 4, 5, 6, 7),
 )  # fmt: skip

@@ -184,13 +184,8 @@ def _cache_moves(node: Node) -> Moves:
 
 
 define(
-    "Gather",
-    kind=Kind.MOVE,
-    shape=_gather_type,
-    value=_gather,
-    weights=(0,),
-    moves=picked_moves(0),
-)
+    "Gather", kind=Kind.MOVE, shape=_gather_type, value=_gather, weights=(0,), moves=picked_moves(0),
+)  # fmt: skip
 define(
     "GatherElements", kind=Kind.MOVE, shape=_elements_type, value=_gather_elements, weights=(0,), moves=picked_moves(0)
 )  # fmt: skip

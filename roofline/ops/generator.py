@@ -199,12 +199,8 @@ def _old_fill_type(node: Node) -> Sequence[TensorType | None]:
 
 define("Constant", kind=Kind.VIEW, shape=_constant_type, value=_constant)
 define(
-    "ConstantOfShape",
-    kind=Kind.MOVE,
-    shape=_constant_of_shape_type,
-    value=_constant_of_shape,
-    settings=(0,),
-)
+    "ConstantOfShape", kind=Kind.MOVE, shape=_constant_of_shape_type, value=_constant_of_shape, settings=(0,),
+)  # fmt: skip
 define("ConstantFill", kind=Kind.MOVE, shape=_old_fill_type, settings=(0,))
 define("Range", kind=Kind.MOVE, domain=BOTH, shape=_range_type, value=_range, settings=(0, 1, 2))
 define("RandomNormal", "RandomUniform", cost=per_output(1), shape=_random_type)

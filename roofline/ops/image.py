@@ -13,7 +13,7 @@ from roofline.cost import Cost
 from roofline.node import Node
 from roofline.number_format import plural
 from roofline.ops._attributes import choice, integer, malformed_error
-from roofline.ops._counts import input_elements, out_count
+from roofline.ops._counts import out_count, per_output
 from roofline.ops._datatypes import UINT8
 from roofline.ops._registry import Kind, TensorType, define
 from roofline.ops._shapes import dtype, product, rank_held, ranked_shape
@@ -69,11 +69,6 @@ def _columns_type(node: Node) -> NodeTypes:
     return (((None if data is None else data[0], channels, *sizes), dtype(node, 0)),)
 
 
-def _columns_cost(node: Node) -> Cost:
-    """Count one sum per operand element."""
-    return Cost(other_ops=input_elements(node, 0))
-
-
 def _decoder_type(node: Node) -> NodeTypes:
     """Return an image whose height and width are data."""
     form = choice(node, "pixel_format", "RGB", ("RGB", "BGR", "Grayscale"))
@@ -81,5 +76,5 @@ def _decoder_type(node: Node) -> NodeTypes:
 
 
 define("RoiAlign", cost=_align_cost, shape=_align_type)
-define("Col2Im", cost=_columns_cost, shape=_columns_type, settings=(1, 2))
+define("Col2Im", cost=per_output(0, inputs=1), shape=_columns_type, settings=(1, 2))
 define("ImageDecoder", kind=Kind.MOVE, shape=_decoder_type)  # decoding is no tensor arithmetic

@@ -30,6 +30,7 @@ from roofline.ops._shapes import (
     dtype,
     merge,
     rank_held,
+    result_type,
     scale,
     shape,
     show,
@@ -304,11 +305,6 @@ def _blocks_type(node: Node) -> NodeTypes:
     return (((data[0], scale(data[1], size**spatial), *extents), dtype(node, 0)),)
 
 
-def _reverse_type(node: Node) -> NodeTypes:
-    data = at_least(node, 0, 2)
-    return ((data, dtype(node, 0)),)
-
-
 @single_result
 def _trilu(node: Node) -> Array | None:
     array = node.value(0)
@@ -318,15 +314,12 @@ def _trilu(node: Node) -> Array | None:
     return np.triu(array, offset) if integer(node, "upper", 1) else np.tril(array, offset)
 
 
-def _trilu_type(node: Node) -> NodeTypes:
-    return ((at_least(node, 0, 2), dtype(node, 0)),)
-
-
 define("Transpose", kind=Kind.MOVE, shape=_transpose_type, value=_transpose)
 define("Concat", kind=Kind.MOVE, shape=_concat_type, value=_concat)
 define("Split", kind=Kind.MOVE, shape=_split_type, value=_split, settings=(1,))
 define("Tile", kind=Kind.MOVE, shape=_tile_type, value=_tile, settings=(1, 2))
 define("Expand", kind=Kind.MOVE, shape=_expand_type, value=_expand, settings=(1,))
 define("DepthToSpace", "SpaceToDepth", kind=Kind.MOVE, shape=_blocks_type)
-define("ReverseSequence", kind=Kind.MOVE, shape=_reverse_type, settings=(1,))
-define("Trilu", kind=Kind.MOVE, domain=BOTH, shape=_trilu_type, value=_trilu, settings=(1,))
+_MATRICES = result_type(lambda node: at_least(node, 0, 2), 0)
+define("ReverseSequence", kind=Kind.MOVE, shape=_MATRICES, settings=(1,))
+define("Trilu", kind=Kind.MOVE, domain=BOTH, shape=_MATRICES, value=_trilu, settings=(1,))

@@ -15,7 +15,7 @@ from roofline.ops._attributes import operand
 from roofline.ops._counts import per_output
 from roofline.ops._datatypes import BOOL
 from roofline.ops._registry import TensorType, define_elementwise
-from roofline.ops._shapes import broadcast, dtype
+from roofline.ops._shapes import broadcast, dtype, first_shape, result_type
 from roofline.ops._values import arithmetic, fits, settle, single_result
 from roofline.ops.elementwise import binary_type
 
@@ -39,10 +39,6 @@ _TESTS: dict[str, Callable[..., Array]] = {
 def _comparison_type(node: Node) -> Sequence[TensorType | None]:
     found = binary_type(node)[0][0]
     return ((found, BOOL),)
-
-
-def _test_type(node: Node) -> Sequence[TensorType | None]:
-    return ((operand(node, 0).shape, BOOL),)
 
 
 def _compute(function: Callable[..., Array]) -> Callable[[Node], Sequence[Array | None]]:
@@ -106,7 +102,8 @@ for _name, _function in _COMPARISONS.items():
     define_elementwise(
         _name, cost=per_output(1), shape=_comparison_type, value=_compute(_function)
     )
+_TRUTHS = result_type(first_shape, BOOL)
 for _name, _function in _TESTS.items():
     _value = _is_inf if _name == "IsInf" else _compute(_function)
-    define_elementwise(_name, cost=per_output(1), shape=_test_type, value=_value)
+    define_elementwise(_name, cost=per_output(1), shape=_TRUTHS, value=_value)
 define_elementwise("Where", cost=per_output(1), shape=_where_type, value=_where)

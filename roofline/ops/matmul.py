@@ -11,16 +11,17 @@ https://onnx.ai/onnx/operators/onnx__Gemm.html
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from roofline.cost import Cost
 from roofline.node import Array, Node, Shape
 from roofline.ops._attributes import flag, malformed_error, number, operand, text
-from roofline.ops._counts import has, in_dims, out_count
+from roofline.ops._counts import has, in_dims, out_count, per_output
 from roofline.ops._datatypes import INT32
 from roofline.ops._registry import MICROSOFT, TensorType, define
-from roofline.ops._shapes import at_least, broadcast, dtype, merge, ranked_shape, show
+from roofline.ops._shapes import at_least, broadcast, dtype, merge, ranked_shape, result_type, show
 from roofline.ops._values import known_value, single_result
 from roofline.ops.activation import OPS_PER_ELEMENT
 from roofline.ops.convolution import REQUANTIZE
@@ -40,13 +41,9 @@ def product_shape(node: Node, left: Shape | None, right: Shape | None) -> Shape 
     return (*(batch or ()), *rows, *columns)
 
 
-def _matmul_type(node: Node) -> Sequence[TensorType]:
-    shape = product_shape(node, operand(node, 0).shape, operand(node, 1).shape)
-    return ((shape, dtype(node, 0) or dtype(node, 1)),)
-
-
-def _integer_type(node: Node) -> Sequence[TensorType]:
-    return ((product_shape(node, operand(node, 0).shape, operand(node, 1).shape), INT32),)
+def operands_product(node: Node, right: int = 1) -> Shape | None:
+    """Return the shape of the product of operand 0 and another."""
+    return product_shape(node, operand(node, 0).shape, operand(node, right).shape)
 
 
 def matmul_macs(node: Node, left: int = 0) -> int:
@@ -55,11 +52,6 @@ def matmul_macs(node: Node, left: int = 0) -> int:
     if not dims:
         raise malformed_error(node, f"operand {left} must not be a scalar")
     return out_count(node) * dims[-1]
-
-
-def _matmul_cost(node: Node) -> Cost:
-    """Count ``output elements x K`` MACs; zero points are folded into them."""
-    return Cost(matmul_macs(node))
 
 
 @single_result
@@ -82,10 +74,6 @@ def _gemm_shape(node: Node, second: int = 1) -> Shape:
     right = _flip(ranked_shape(node, second, 2), turned=flag(node, "transB")) or (None, None)
     merge(node, left[1], right[0], f"the contracted dimensions of {show(left)} and {show(right)}")
     return (left[0], right[1])
-
-
-def _gemm_type(node: Node) -> Sequence[TensorType]:
-    return ((_gemm_shape(node), dtype(node, 0) or dtype(node, 1)),)
 
 
 def _gemm_macs(node: Node) -> int:
@@ -119,10 +107,6 @@ def _batch_last(shape: Shape | None, *, moved: bool) -> Shape | None:
     )
 
 
-def _fused_type(node: Node) -> Sequence[TensorType]:
-    return ((_fused_shape(node), dtype(node, 0)),)
-
-
 def _fused_cost(node: Node) -> Cost:
     """Count the MACs at the transposed shapes, and the product with alpha."""
     dims: Shape = in_dims(node, 0)
@@ -131,16 +115,6 @@ def _fused_cost(node: Node) -> Cost:
     scale = number(node, "alpha", 1.0) != 1.0
     elements = out_count(node)
     return Cost(elements * (inner or 0), scale * elements)
-
-
-def _quantized_matmul_type(node: Node) -> Sequence[TensorType]:
-    shape = product_shape(node, operand(node, 0).shape, operand(node, 3).shape)
-    return ((shape, dtype(node, 7) or dtype(node, 0)),)
-
-
-def _quantized_matmul_cost(node: Node) -> Cost:
-    """Count the MACs, and three operations per output element to requantize."""
-    return Cost(matmul_macs(node), REQUANTIZE * out_count(node))
 
 
 def _qgemm_type(node: Node) -> Sequence[TensorType]:
@@ -159,7 +133,7 @@ def _qgemm_cost(node: Node) -> Cost:
 def _float_result_type(node: Node) -> Sequence[TensorType]:
     """Return the product as a floating-point tensor of the scale's type."""
     scale = 1 if node.op_type == "DynamicQuantizeMatMul" else 2
-    shape = product_shape(node, operand(node, 0).shape, operand(node, 1).shape)
+    shape = operands_product(node)
     own = dtype(node, 0) if node.op_type == "DynamicQuantizeMatMul" else None
     return ((shape, own or dtype(node, scale + 1) or dtype(node, scale)),)
 
@@ -173,11 +147,6 @@ def _dynamic_cost(node: Node) -> Cost:
     return Cost(
         matmul_macs(node), DYNAMIC_QUANTIZE * elements + (1 + has(node, 4)) * out_count(node)
     )
-
-
-def _to_float_cost(node: Node) -> Cost:
-    """Count the MACs, and the scaling and the bias of each result."""
-    return Cost(matmul_macs(node), (1 + has(node, 6)) * out_count(node))
 
 
 DYNAMIC_QUANTIZE = 6
@@ -247,20 +216,24 @@ def _det_cost(node: Node) -> Cost:
     return Cost(other_ops=out_count(node) * (2 * side**3 // 3))
 
 
+_MATMUL = per_output(0, macs=matmul_macs)
+_GEMM_TYPE, _SUMS = result_type(_gemm_shape, 0, 1), result_type(operands_product, INT32)
+
 define("Det", cost=_det_cost, shape=_det_type)
-define("MatMul", cost=_matmul_cost, shape=_matmul_type, value=_matmul)
-define("Gemm", cost=_gemm_cost, shape=_gemm_type)
-define("MatMulInteger", cost=_matmul_cost, shape=_integer_type, weights=(0, 1), quantizers=(2, 3))
+define("MatMul", cost=_MATMUL, shape=result_type(operands_product, 0, 1), value=_matmul)
+define("Gemm", cost=_gemm_cost, shape=_GEMM_TYPE)
+define("MatMulInteger", cost=_MATMUL, shape=_SUMS, weights=(0, 1), quantizers=(2, 3))
 define(
-    "QLinearMatMul", cost=_quantized_matmul_cost, shape=_quantized_matmul_type, weights=(0, 3),
-    quantizers=(1, 2, 4, 5, 6, 7),
+    "QLinearMatMul", cost=per_output(REQUANTIZE, macs=matmul_macs),
+    shape=result_type(partial(operands_product, right=3), 7, 0), weights=(0, 3), quantizers=(1, 2, 4, 5, 6, 7),
 )  # fmt: skip
-define("FusedGemm", domain=MICROSOFT, cost=_gemm_cost, shape=_gemm_type)
+define("FusedGemm", domain=MICROSOFT, cost=_gemm_cost, shape=_GEMM_TYPE)
 define(
-    "FusedMatMul", "TransposeMatMul", "FusedMatMulActivation", domain=MICROSOFT, cost=_fused_cost, shape=_fused_type,
+    "FusedMatMul", "TransposeMatMul", "FusedMatMulActivation", domain=MICROSOFT, cost=_fused_cost,
+    shape=result_type(_fused_shape, 0),
 )  # fmt: skip
-define("SparseToDenseMatMul", domain=MICROSOFT, cost=_matmul_cost, shape=_sparse_type)
-define("MatMulInteger16", domain=MICROSOFT, cost=_matmul_cost, shape=_integer_type, weights=(0, 1))
+define("SparseToDenseMatMul", domain=MICROSOFT, cost=_MATMUL, shape=_sparse_type)
+define("MatMulInteger16", domain=MICROSOFT, cost=_MATMUL, shape=_SUMS, weights=(0, 1))
 define(
     "QGemm", domain=MICROSOFT, cost=_qgemm_cost, shape=_qgemm_type, weights=(0, 3, 6), quantizers=(1, 2, 4, 5, 7, 8),
 )  # fmt: skip
@@ -269,8 +242,8 @@ define(
     quantizers=(2, 3),
 )  # fmt: skip
 define(
-    "MatMulIntegerToFloat", domain=MICROSOFT, cost=_to_float_cost, shape=_float_result_type, weights=(0, 1, 6),
-    quantizers=(2, 3, 4, 5),
+    "MatMulIntegerToFloat", domain=MICROSOFT, cost=per_output(1, 6, macs=matmul_macs), shape=_float_result_type,
+    weights=(0, 1, 6), quantizers=(2, 3, 4, 5),
 )  # fmt: skip
 define(
     "MatMulNBits", domain=MICROSOFT, cost=_packed_cost, shape=_packed_type, weights=(1, 5), quantizers=(2, 3),

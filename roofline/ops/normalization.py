@@ -19,8 +19,18 @@ from roofline.ops._attributes import integer, malformed_error, operand, required
 from roofline.ops._counts import has, in_dims, out_count, per_output
 from roofline.ops._datatypes import FLOAT32, INT32, target_or
 from roofline.ops._moves import picked_moves
-from roofline.ops._registry import BOTH, MICROSOFT, CostFunction, TensorType, define
-from roofline.ops._shapes import at_least, axis_of, dtype, merge, ranked_shape, same_type, shape
+from roofline.ops._registry import BOTH, MICROSOFT, TensorType, define
+from roofline.ops._shapes import (
+    at_least,
+    axis_of,
+    dtype,
+    first_shape,
+    merge,
+    ranked_shape,
+    result_type,
+    same_type,
+    shape,
+)
 
 _SOFTMAX = 5
 _LAYER = 6
@@ -58,19 +68,6 @@ def _batch_cost(node: Node) -> Cost:
         version(node) < 7 and not integer(node, "is_test", 1)
     )
     return Cost(other_ops=(6 if training else 2) * out_count(node))
-
-
-def normalization(base: int, *bias: int) -> CostFunction:
-    """Return a cost of so many operations per element, and one for each optional operand that is there."""
-
-    def cost(node: Node) -> Cost:
-        return Cost(
-            other_ops=(base + sum(has(node, position) for position in bias)) * out_count(node)
-        )
-
-    more = ", and one for each optional operand that is there" if bias else ""
-    cost.__doc__ = f"Count {base} operations for each element of the result{more}."
-    return cost
 
 
 def _layer_type(node: Node) -> Sequence[TensorType | None]:
@@ -129,15 +126,6 @@ def _embed_type(node: Node) -> Sequence[TensorType | None]:
     return ((embedded, kind), ((batch,), INT32), (embedded, kind))
 
 
-def _embed_cost(node: Node) -> Cost:
-    """Count the sums of the looked-up rows and a layer normalization."""
-    return Cost(other_ops=(1 + has(node, 1) + _LAYER + 1) * out_count(node))
-
-
-def _quantized_type(node: Node) -> Sequence[TensorType | None]:
-    return ((operand(node, 0).shape, dtype(node, 4) or dtype(node, 0)),)
-
-
 def _group_norm_cost(node: Node) -> Cost:
     """Count a normalization with weight and bias, the residual sum where there is one, and SiLU's six when asked."""
     residual = node.op_type == "SkipGroupNorm"
@@ -175,8 +163,8 @@ define("GroupNormalization", cost=per_output(_LAYER + 2), shape=_group_type)
 define("LRN", cost=_lrn_cost, shape=same_type)
 define("LpNormalization", cost=per_output(3), shape=same_type)  # power, sum, divide
 define("MeanVarianceNormalization", cost=per_output(_LAYER), shape=same_type)
-define("RMSNormalization", cost=normalization(_RMS), shape=same_type)
-define("LayerNormalization", domain=BOTH, cost=normalization(_LAYER + 1, 2), shape=_layer_type)
+define("RMSNormalization", cost=per_output(_RMS), shape=same_type)
+define("LayerNormalization", domain=BOTH, cost=per_output(_LAYER + 1, 2), shape=_layer_type)
 
 
 def _simplified_type(node: Node) -> Sequence[TensorType | None]:
@@ -185,21 +173,20 @@ def _simplified_type(node: Node) -> Sequence[TensorType | None]:
     return (normalized, statistic)
 
 
+define("SimplifiedLayerNormalization", domain=BOTH, cost=per_output(_RMS), shape=_simplified_type)
 define(
-    "SimplifiedLayerNormalization", domain=BOTH, cost=normalization(_RMS), shape=_simplified_type
-)
-define(
-    "SkipLayerNormalization", domain=MICROSOFT, cost=normalization(1 + _LAYER + 1, 3, 4), shape=_skip_type,
+    "SkipLayerNormalization", domain=MICROSOFT, cost=per_output(1 + _LAYER + 1, 3, 4), shape=_skip_type,
 )  # fmt: skip
 define(
-    "SkipSimplifiedLayerNormalization", domain=MICROSOFT, cost=normalization(1 + _RMS, 3), shape=_skip_type,
+    "SkipSimplifiedLayerNormalization", domain=MICROSOFT, cost=per_output(1 + _RMS, 3), shape=_skip_type,
 )  # fmt: skip
 define(
-    "EmbedLayerNormalization", domain=MICROSOFT, cost=_embed_cost, shape=_embed_type, weights=(2, 3, 4, 5, 6),
-    moves=picked_moves(2, 3, 4),
+    "EmbedLayerNormalization", domain=MICROSOFT, cost=per_output(_LAYER + 2, 1), shape=_embed_type,
+    weights=(2, 3, 4, 5, 6), moves=picked_moves(2, 3, 4),
 )  # fmt: skip
 define(
-    "QLinearSoftmax", domain=MICROSOFT, cost=per_output(_SOFTMAX + 5), shape=_quantized_type, quantizers=(1, 2, 3, 4),
+    "QLinearSoftmax", domain=MICROSOFT, cost=per_output(_SOFTMAX + 5), shape=result_type(first_shape, 4, 0),
+    quantizers=(1, 2, 3, 4),
 )  # fmt: skip
 define(
     "GroupNorm", "SkipGroupNorm", domain=MICROSOFT, cost=_group_norm_cost, shape=_group_norm_type

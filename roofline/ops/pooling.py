@@ -15,9 +15,8 @@ from math import prod
 
 from roofline.cost import Cost
 from roofline.node import Node, Shape
-from roofline.number_format import plural
 from roofline.ops._attributes import flag, integer, malformed_error, required_integers
-from roofline.ops._counts import in_dims, input_elements, out_count
+from roofline.ops._counts import in_dims, input_elements, out_count, per_output
 from roofline.ops._datatypes import INT64
 from roofline.ops._registry import MICROSOFT, CostFunction, Kind, TensorType, define
 from roofline.ops._shapes import Dim, at_least, dtype, ranked_shape
@@ -79,21 +78,6 @@ def window_cost(ops: Callable[[int], int]) -> CostFunction:
     window = "k" if each == 1 else f"{each} k"
     window += f" - {-rest}" if rest else ""
     cost.__doc__ = f"Count {window} operations for each element of the result, k in a window."
-    return cost
-
-
-def _global(ops_per_input: int, *, less_outputs: bool = False) -> CostFunction:
-    """Return a cost per operand element, less one per result when the first element of each needs none."""
-
-    def cost(node: Node) -> Cost:
-        return Cost(
-            other_ops=ops_per_input * input_elements(node, 0) - less_outputs * out_count(node)
-        )
-
-    less = ", less one for each result" if less_outputs else ""
-    cost.__doc__ = (
-        f"Count {plural(ops_per_input, 'operation')} for each element of the operand{less}."
-    )
     return cost
 
 
@@ -161,9 +145,9 @@ for _name, _cost in (("MaxPool", _MAXIMUM), ("AveragePool", _AVERAGE)):
     define(_name, domain=_CHANNELS_LAST, cost=_cost, shape=nhwc_pool_type)
 define("NhwcMaxPool", domain=MICROSOFT, cost=_MAXIMUM, shape=nhwc_pool_type)
 define("LpPool", cost=window_cost(lambda k: 2 * k), shape=_pool_type)
-for _name, _cost in (("Average", _global(1)), ("Max", _global(1, less_outputs=True))):
+for _name, _cost in (("Average", per_output(0, inputs=1)), ("Max", per_output(-1, inputs=1))):
     define(f"Global{_name}Pool", domain=_CHANNELS_FIRST, cost=_cost, shape=_global_type)
-define("GlobalLpPool", cost=_global(2), shape=_global_type)
+define("GlobalLpPool", cost=per_output(0, inputs=2), shape=_global_type)
 define("MaxUnpool", kind=Kind.MOVE, shape=_unpool_type, settings=(2,))
 define("MaxRoiPool", cost=_roi_cost, shape=_roi_type)
 define(

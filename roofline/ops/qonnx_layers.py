@@ -11,15 +11,15 @@ from dataclasses import replace
 from math import prod
 
 from roofline.cost import Cost
-from roofline.node import Node
-from roofline.ops._attributes import flag, integer, integers, operand, text
+from roofline.node import Node, Shape
+from roofline.ops._attributes import flag, integer, integers, text
 from roofline.ops._counts import in_dims, input_elements, out_count, per_output
 from roofline.ops._registry import Kind, TensorType, define
-from roofline.ops._shapes import Dim, dtype, ranked_shape, same_type, scale
+from roofline.ops._shapes import Dim, dtype, ranked_shape, result_type, same_type, scale
 from roofline.ops._windows import kernel, slide, window
 from roofline.ops.activation import OPS_PER_ELEMENT
 from roofline.ops.convolution import REQUANTIZE, conv_macs, nhwc_shape
-from roofline.ops.matmul import product_shape
+from roofline.ops.matmul import matmul_macs, operands_product
 from roofline.ops.pooling import nhwc_pool_type, window_cost
 from roofline.ops.qonnx import CHANNELS_LAST, DOMAINS
 
@@ -38,14 +38,9 @@ def _channels_first(node: Node) -> Node:
     return replace(node, operands=operands)
 
 
-def _conv_type(node: Node) -> Sequence[TensorType]:
-    return ((nhwc_shape(_channels_first(node)), dtype(node, 0)),)
-
-
-def _conv_cost(node: Node) -> Cost:
-    """Count ``output elements x prod(W.shape[1:])`` MACs, and the bias."""
-    biased = node.operand(2) is not None
-    return Cost(conv_macs(node), biased * out_count(node))
+def _conv_shape(node: Node) -> Shape | None:
+    """Return a channels-last convolution's output shape."""
+    return nhwc_shape(_channels_first(node))
 
 
 def _pair(node: Node, name: str) -> tuple[int, int]:
@@ -92,15 +87,6 @@ def _mean_cost(node: Node) -> Cost:
     return Cost(other_ops=(integer(node, "kernel", 1) ** 2 + REQUANTIZE) * out_count(node))
 
 
-def _xnor_type(node: Node) -> Sequence[TensorType]:
-    return ((product_shape(node, operand(node, 0).shape, operand(node, 1).shape), dtype(node, 0)),)
-
-
-def _xnor_cost(node: Node) -> Cost:
-    """Count an XNOR and its share of the population count as one multiply-accumulate of two bits."""
-    return Cost(out_count(node) * in_dims(node, 0)[-1])
-
-
 _WEIGHTS = tuple(range(3, 11))
 _BIASES = tuple(range(11, 15))
 _QUANTIZED = 6
@@ -131,7 +117,10 @@ def _cell_cost(node: Node) -> Cost:
     )
 
 
-define("Conv", domain=CHANNELS_LAST, cost=_conv_cost, shape=_conv_type, weights=(1, 2))
+define(
+    "Conv", domain=CHANNELS_LAST, cost=per_output(0, 2, macs=conv_macs), shape=result_type(_conv_shape, 0),
+    weights=(1, 2),
+)  # fmt: skip
 define("MaxPool", domain=CHANNELS_LAST, cost=window_cost(lambda k: k - 1), shape=nhwc_pool_type)
 define(
     "BatchNormalization", domain=CHANNELS_LAST, cost=per_output(2), shape=same_type, statistics=(3, 4),
@@ -139,7 +128,10 @@ define(
 define("MaxPoolNHWC", domain=DOMAINS, cost=window_cost(lambda k: k - 1), shape=nhwc_pool_type)
 define("Im2Col", kind=Kind.MOVE, domain=DOMAINS, shape=_windows_type)
 define("QuantAvgPool2d", domain=DOMAINS, cost=_mean_cost, shape=_mean_type)
-define("XnorPopcountMatMul", domain=DOMAINS, cost=_xnor_cost, shape=_xnor_type)
+# An XNOR and its share of the population count are one multiply-accumulate of two bits.
+define(
+    "XnorPopcountMatMul", domain=DOMAINS, cost=per_output(0, macs=matmul_macs), shape=result_type(operands_product, 0),
+)  # fmt: skip
 define("DebugMarker", kind=Kind.VIEW, domain=DOMAINS, shape=same_type)
 define(
     "QuantLSTMCell", domain=DOMAINS, cost=_cell_cost, shape=_cell_type, weights=(*_WEIGHTS, *_BIASES),

@@ -16,13 +16,12 @@ from collections.abc import Sequence
 from fractions import Fraction
 from math import ceil
 
-from roofline.cost import Cost
 from roofline.node import Node
 from roofline.ops._attributes import integer, malformed_error, operand, required_integer
 from roofline.ops._counts import has, input_elements, out_count, per_output
 from roofline.ops._datatypes import FLOAT32, UINT8, target_or
 from roofline.ops._registry import BOTH, MICROSOFT, Moves, TensorType, define
-from roofline.ops._shapes import axis_of, broadcast, dtype, scale, shape
+from roofline.ops._shapes import axis_of, broadcast, dtype, first_shape, result_type, scale, shape
 from roofline.ops.activation import OPS_PER_ELEMENT
 from roofline.ops.layout import concat_shape
 from roofline.ops.matmul import DYNAMIC_QUANTIZE
@@ -39,19 +38,9 @@ def _quantize_type(node: Node) -> Sequence[TensorType | None]:
     return ((shape(node, 0), kind),)
 
 
-def _quantize_cost(node: Node) -> Cost:
-    """Count a division, a rounding and a saturation, and the zero point's sum when there is one."""
-    return Cost(other_ops=(QUANTIZE - 1 + has(node, 2)) * out_count(node))
-
-
 def _dequantize_type(node: Node) -> Sequence[TensorType | None]:
     scale = operand(node, 1).dtype
     return ((shape(node, 0), target_or(node, "output_dtype", scale)),)
-
-
-def _dequantize_cost(node: Node) -> Cost:
-    """Count a product, and the zero point's difference when there is one."""
-    return Cost(other_ops=(DEQUANTIZE - 1 + has(node, 2)) * out_count(node))
 
 
 def _dynamic_type(node: Node) -> Sequence[TensorType | None]:
@@ -64,10 +53,6 @@ def _dynamic_type(node: Node) -> Sequence[TensorType | None]:
 
 def _binary_type(node: Node) -> Sequence[TensorType | None]:
     return ((broadcast(node, (shape(node, 0), shape(node, 3))), dtype(node, 7) or dtype(node, 0)),)
-
-
-def _unary_type(node: Node) -> Sequence[TensorType | None]:
-    return ((shape(node, 0), dtype(node, 4) or dtype(node, 0)),)
 
 
 def _concat_type(node: Node) -> Sequence[TensorType | None]:
@@ -113,9 +98,12 @@ def _gather_moves(node: Node) -> Moves:
     )
 
 
-define("QuantizeLinear", domain=BOTH, cost=_quantize_cost, shape=_quantize_type, quantizers=(1, 2))
 define(
-    "DequantizeLinear", domain=BOTH, cost=_dequantize_cost, shape=_dequantize_type, weights=(0,), quantizers=(1, 2),
+    "QuantizeLinear", domain=BOTH, cost=per_output(QUANTIZE - 1, 2), shape=_quantize_type, quantizers=(1, 2),
+)  # fmt: skip
+define(
+    "DequantizeLinear", domain=BOTH, cost=per_output(DEQUANTIZE - 1, 2), shape=_dequantize_type, weights=(0,),
+    quantizers=(1, 2),
 )  # fmt: skip
 define("DynamicQuantizeLinear", cost=per_output(DYNAMIC_QUANTIZE), shape=_dynamic_type)
 for _name in ("QLinearAdd", "QLinearMul"):
@@ -126,7 +114,7 @@ for _name in ("QLinearAdd", "QLinearMul"):
 for _name in ("LeakyRelu", "Sigmoid"):
     define(
         f"QLinear{_name}", domain=MICROSOFT, cost=per_output(DEQUANTIZE + OPS_PER_ELEMENT[_name] + QUANTIZE),
-        shape=_unary_type, quantizers=(1, 2, 3, 4),
+        shape=result_type(first_shape, 4, 0), quantizers=(1, 2, 3, 4),
     )  # fmt: skip
 define(
     "QLinearConcat", domain=MICROSOFT, cost=per_output(DEQUANTIZE + QUANTIZE), shape=_concat_type,

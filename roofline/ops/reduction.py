@@ -16,9 +16,8 @@ import numpy as np
 
 from roofline.cost import Cost
 from roofline.node import Array, Node, Shape
-from roofline.number_format import plural
 from roofline.ops._attributes import flag, integer
-from roofline.ops._counts import input_elements, out_count, per_output
+from roofline.ops._counts import per_output
 from roofline.ops._datatypes import INT64
 from roofline.ops._registry import MICROSOFT, CostFunction, TensorType, define
 from roofline.ops._shapes import (
@@ -27,6 +26,7 @@ from roofline.ops._shapes import (
     axis_of,
     dtype,
     rank_held,
+    result_type,
     same_type,
     shape,
     unknown_shape,
@@ -78,6 +78,10 @@ _REDUCTIONS: dict[str, tuple[int, int, _Reducer]] = {
 }
 
 
+_PLAIN = ("ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum")
+"""Those that compute nothing of an element alone."""
+
+
 def _is_noop(node: Node) -> bool:
     """Return whether there are no axes, and that means that nothing is reduced."""
     if not flag(node, "noop_with_empty_axes"):
@@ -108,30 +112,19 @@ def reduced_shape(node: Node, data: Shape | None) -> Shape | None:
     return tuple(size for axis, size in enumerate(data) if axis not in gone)
 
 
-def _reduce_type(node: Node) -> Sequence[TensorType | None]:
-    return ((reduced_shape(node, shape(node, 0)), dtype(node, 0)),)
+def _reduced(node: Node) -> Shape | None:
+    """Return the shape without the reduced axes."""
+    return reduced_shape(node, shape(node, 0))
 
 
-def _reduction(per_input: int, per_result: int) -> CostFunction:
+def _reduction(inputs: int, results: int) -> CostFunction:
+    """Return a cost per element of the operand and per result; nothing where nothing is reduced nor computed."""
+    reducing = per_output(results, inputs=inputs)
+
     def cost(node: Node) -> Cost:
-        if _is_noop(node) and node.op_type in (
-            "ReduceMax",
-            "ReduceMean",
-            "ReduceMin",
-            "ReduceProd",
-            "ReduceSum",
-        ):
-            return Cost()
-        return Cost(
-            other_ops=max(0, per_input * input_elements(node, 0) + per_result * out_count(node))
-        )
+        return Cost() if _is_noop(node) and node.op_type in _PLAIN else reducing(node)
 
-    rest = (
-        ""
-        if not per_result
-        else f", {'less' if per_result < 0 else 'and'} {abs(per_result)} for each result"
-    )
-    cost.__doc__ = f"Count {plural(per_input, 'operation')} for each element of the operand{rest}."
+    cost.__doc__ = reducing.__doc__
     return cost
 
 
@@ -203,7 +196,8 @@ def _accumulate(node: Node) -> Array | None:
 
 for _name, (_inputs, _results, _function) in _REDUCTIONS.items():
     define(
-        _name, cost=_reduction(_inputs, _results), shape=_reduce_type, value=_reducer(_function), settings=(1,),
+        _name, cost=_reduction(_inputs, _results), shape=result_type(_reduced, 0), value=_reducer(_function),
+        settings=(1,),
     )  # fmt: skip
 define("ArgMax", "ArgMin", cost=_reduction(1, -1), shape=_arg_type, value=_arg)
 define("CumSum", "CumProd", cost=per_output(1), shape=same_type, value=_accumulate, settings=(1,))
@@ -227,11 +221,6 @@ def _quantized_type(node: Node) -> Sequence[TensorType | None]:
     )
 
 
-def _quantized_cost(node: Node) -> Cost:
-    """Count the sums, and three operations to requantize each result."""
-    return Cost(other_ops=input_elements(node, 0) + 3 * out_count(node))
-
-
 define(
-    "QLinearReduceMean", domain=MICROSOFT, cost=_quantized_cost, shape=_quantized_type, quantizers=(1, 2, 3, 4),
+    "QLinearReduceMean", domain=MICROSOFT, cost=per_output(3, inputs=1), shape=_quantized_type, quantizers=(1, 2, 3, 4),
 )  # fmt: skip

@@ -22,7 +22,7 @@ from roofline.ops._attributes import (
     required_integer,
     version,
 )
-from roofline.ops._counts import in_dims, input_elements, out_count
+from roofline.ops._counts import in_dims, input_elements, out_count, per_output
 from roofline.ops._datatypes import INT64
 from roofline.ops._registry import Kind, TensorType, define
 from roofline.ops._shapes import Dim, at_least, axis_of, dtype, product, ranked_shape, shape
@@ -106,11 +106,6 @@ def _all_elements(node: Node) -> int | None:
 def _nonzero(node: Node) -> Array | None:
     array = known_value(node, 0)
     return None if array is None or not array.ndim else np.array(np.nonzero(array), np.int64)
-
-
-def _per_input(node: Node) -> Cost:
-    """Count one comparison per operand element."""
-    return Cost(other_ops=input_elements(node, 0))
 
 
 def _unique_type(node: Node) -> NodeTypes:
@@ -261,16 +256,13 @@ def _suppression_cost(node: Node) -> Cost:
 
 
 define("TopK", cost=_topk_cost, shape=_topk_type, value=_topk, settings=(1,), bound=_axis_size)
-define("NonZero", cost=_per_input, shape=_nonzero_type, value=_nonzero, bound=_all_elements)
+define(
+    "NonZero", cost=per_output(0, inputs=1), shape=_nonzero_type, value=_nonzero, bound=_all_elements,
+)  # fmt: skip
 define("Unique", cost=_unique_cost, shape=_unique_type, value=_unique_values, bound=_along_axis)
 define(
-    "Compress",
-    kind=Kind.MOVE,
-    shape=_compress_type,
-    value=_compress,
-    weights=(0,),
-    bound=_compress_bound,
-)
+    "Compress", kind=Kind.MOVE, shape=_compress_type, value=_compress, weights=(0,), bound=_compress_bound,
+)  # fmt: skip
 define("OneHot", kind=Kind.MOVE, shape=_onehot_type, value=_onehot, settings=(1, 2))
 define(
     "NonMaxSuppression", cost=_suppression_cost, shape=_suppression_type, settings=(2, 3, 4), bound=_suppression_bound,

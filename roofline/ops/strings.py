@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from roofline.node import Node
-from roofline.ops._attributes import malformed_error, operand, required_integers, texts
+from roofline.ops._attributes import malformed_error, required_integers, texts
 from roofline.ops._datatypes import BOOL, FLOAT32, INT64, STRING
 from roofline.ops._registry import Kind, TensorType, define
-from roofline.ops._shapes import at_least, broadcast, shape
+from roofline.ops._shapes import at_least, broadcast, first_shape, result_type, shape
 
 NodeTypes = Sequence[TensorType | None]
 
@@ -34,10 +34,6 @@ def _split_type(node: Node) -> NodeTypes:
     return ((None if data is None else (*data, None), STRING), (data, INT64))
 
 
-def _match_type(node: Node) -> NodeTypes:
-    return ((operand(node, 0).shape, BOOL),)
-
-
 def _ngram_type(node: Node) -> NodeTypes:
     """Return one count per n-gram of the vocabulary.
 
@@ -53,5 +49,5 @@ def _ngram_type(node: Node) -> NodeTypes:
 define("StringConcat", kind=Kind.MOVE, shape=_concat_type)
 define("StringNormalizer", kind=Kind.MOVE, shape=_normalizer_type)
 define("StringSplit", kind=Kind.MOVE, shape=_split_type)
-define("RegexFullMatch", kind=Kind.MOVE, shape=_match_type)
+define("RegexFullMatch", kind=Kind.MOVE, shape=result_type(first_shape, BOOL))
 define("TfIdfVectorizer", kind=Kind.MOVE, shape=_ngram_type)

@@ -12,7 +12,6 @@ from roofline.compress.formats import WeightShape, formats
 from roofline.errors import CompressionError
 
 
-
 def break_even(name: str, shape: WeightShape, value_bits: int = 32) -> float | None:
     """Return the sparsity above which a format is smaller than dense storage: its size is linear in the nonzeros."""
     chosen = formats.get(name)

@@ -85,7 +85,11 @@ def census(path: Path, binding: Binding) -> Census:
     graphs = list(every_graph(model.graph))
     stored = [
         *(stored_tensor(entry, entry.name) for own in graphs for entry in own.initializer),
-        *(sparse_tensor(part, part.values.name) for own in graphs for part in own.sparse_initializer),
+        *(
+            sparse_tensor(part, part.values.name)
+            for own in graphs
+            for part in own.sparse_initializer
+        ),
     ]
     initializers = [tensor for tensor in stored if _is_weight(tensor)]
     noted = [entry for own in graphs for entry in list(stored_in(own))[len(own.initializer) :]]

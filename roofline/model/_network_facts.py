@@ -53,14 +53,20 @@ CLASSES = {
 }
 """The class of machines, by kind and segment; other pairs have no evidence."""
 
+X86_MAKERS = frozenset({"Intel", "AMD"})
+"""Makers whose processors have the instructions of the machines that published runs of processors (``cpu``) are of."""
+
 
 def class_of(platform: Platform) -> str | None:
     """Return the class of machines that a platform's evidence is of; None where there is none.
 
     The evidence of FPGAs is of overlays that compute in int8; dataflow pipelines of narrower datatypes have none.
+    Processors of boards are of one class by their instructions, so that Atoms are with other x86 processors.
     """
     if platform.kind == "fpga" and not platform.has("int8"):
         return None
+    if platform.kind == "cpu" and platform.vendor in X86_MAKERS:
+        return "cpu"
     return CLASSES.get((platform.kind, platform.segment or ""))
 
 

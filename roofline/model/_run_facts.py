@@ -120,11 +120,15 @@ class Facts:
         )
 
     def labels(self, level: str) -> NDArray[np.object_]:
-        """Return what each run belongs to at a level."""
+        """Return what each run belongs to at a level.
+
+        A runtime is of a family of classes: what it compiles for a card has nothing of what it does for a processor.
+        """
+        family = np.asarray([FAMILIES.get(name, "") for name in self.machine_class], object)
         if level == "family":
-            return np.asarray([FAMILIES.get(name, "") for name in self.machine_class], object)
+            return family
         if level == "runtime":
-            return self.runtime
+            return family + np.asarray(["/"], object) + self.runtime
         return self.machine_class if level == "class" else self.where
 
 

@@ -11,7 +11,7 @@ from roofline.model._run_facts import Facts
 FEATURES = (
     "one", "depthwise", "grouped", "attention", "work", "int8", "w8a16", "activations_per_mac", "parameters_per_mac",
     "batch", "cores", "throughput", "class_peak", "class_bandwidth", "peak", "bandwidth", "on_chip", "unfed", "half",
-    "phone", "mobile_year", "products", "windows", "launches",
+    "phone", "mobile_year", "products", "windows", "launches", "eager",
 )  # fmt: skip
 """What a coefficient can be multiplied with; `features` has the formulas."""
 
@@ -20,6 +20,10 @@ BALANCED = 100.0
 
 YEAR = 2020.0
 """The year of a machine where it is not known, and the one that slopes over years start from."""
+
+EAGER = frozenset({"pt-eager", "pt-mps", "pt-opencl", "torchscript", "tensorflow"})
+"""Runtimes that run one operator after another, each from memory to memory; others write few activations between the
+layers that they run as one."""
 
 HELD_ON_CHIP = 1500.0
 """OP/B of peak to link beyond which a machine has to keep activations on chip to be of use."""
@@ -65,6 +69,7 @@ def features(facts: Facts, centre: Floats) -> dict[str, Floats]:
         "mobile_year": np.where(facts.machine_class == "cpu_mobile", (n["year"] - YEAR) / 3, 0),
         "products": products,
         "windows": windows,
+        "eager": np.isin(facts.runtime, list(EAGER)).astype(float),
         # A host launches each call of a graphics card; several runs in flight hide that.
         "launches": calls * (facts.labels("family") == "gpu") * (1 - n["throughput"]),
     }

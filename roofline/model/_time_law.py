@@ -5,11 +5,11 @@
 C is the time of the multiply-accumulates at the peak, W and A those of the weights and the activations (one write and
 one read of each element) at the bandwidth of the outermost memory, all for one batch; weights that a memory on the chip
 holds are read once and for all and cost nothing, and where it holds all of them neither do activations. t is a floor.
-The logarithms a, w, k and t are sums of few coefficients: of everything, of a family of machine classes, of a runtime,
-of a class and of a runtime on a class, some of them times a feature of the network or the machine. Each coefficient is
-shrunk towards zero, so that what is not known of a class is that of its parents. A machine deviates from its class by
-four numbers, one for each of a, w, k and t; figures measured on it say which. A smooth surface over the counts
-(`_surface`) is added to the logarithm of T; on machines whose runs are known, a law of the network's layers
+The logarithms a, w, k and t are sums of few coefficients: of everything, of a family of machine classes, of a runtime
+on it, of a class and of a runtime on a class, some of them times a feature of the network, the machine or the runtime.
+Each coefficient is shrunk towards zero, so that what is not known of a class is that of its parents. A machine deviates
+from its class by four numbers, one for each of a, w, k and t; figures measured on it say which. A smooth surface over
+the counts (`_surface`) is added to the logarithm of T; on machines whose runs are known, a law of the network's layers
 (`_layer_law`) moves it where those are known; and like runs inherit what figures leave unexplained (`_own_figures`).
 """
 
@@ -105,8 +105,9 @@ class TimeLaw:
 
     def _find_terms(self, machine_class: str, runtime: str) -> list[int]:
         """Return the places of the terms that apply to a class under a runtime, over all levels."""
+        family = FAMILIES.get(machine_class, "")
         labels = {
-            "family": FAMILIES.get(machine_class, ""), "runtime": runtime, "class": machine_class,
+            "family": family, "runtime": f"{family}/{runtime}", "class": machine_class,
             "class/runtime": f"{machine_class}/{runtime}",
         }  # fmt: skip
         return [

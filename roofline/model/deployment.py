@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from roofline.errors import OptionError, check_known
 from roofline.model._expected_data import OFTEN, Parameters, Usage, shipped_parameters
-from roofline.model._network_facts import class_of
+from roofline.model._network_facts import X86_MAKERS, class_of
 from roofline.model._run_facts import FAMILIES
 from roofline.spec.names import without_mode
 
@@ -30,15 +30,14 @@ MAKERS = {
     "fastertransformer": "NVIDIA", "ort-trt": "NVIDIA", "tf-trt": "NVIDIA", "paddle-trt": "NVIDIA", "itex": "Intel",
     "ipex": "Intel", "migraphx": "AMD", "openppl": "NVIDIA", "ttnn": "Tenstorrent", "pt-mps": "Apple",
     "coreml": "Apple", "snpe": "Qualcomm", "tidl": "Texas Instruments", "ncsdk": "Intel", "habana-graph": "Intel",
-    "opencv-cuda": "NVIDIA",
+    "opencv-cuda": "NVIDIA", "tkdnn": "NVIDIA", "qnn": "Qualcomm", "acl": "Huawei", "opencv-cann": "Huawei",
+    "sophon": "Sophgo", "axengine": "Axera", "drp-ai": "Renesas", "drp-ai-tvm": "Renesas", "synap": "Synaptics",
+    "tflite-timvx": "Synaptics", "horizon-bpu": "D-Robotics", "vitisai": "AMD",
 }  # fmt: skip
 """Runtimes that run on one maker's machines only."""
 
 INTEL_BEYOND_PROCESSORS = frozenset({"openvino", "openvino-tf"})
 """Runtimes that run on any maker's processors, and else on Intel's machines only."""
-
-X86_MAKERS = frozenset({"Intel", "AMD"})
-"""Makers whose processors have the instructions of the machines that published runs of processors (``cpu``) are of."""
 
 NAMES = {
     "tensorrt": "trt", "onnxruntime": "ort", "onnx-runtime": "ort", "pytorch": "pt-eager", "torch": "pt-eager",
@@ -218,13 +217,16 @@ def _choose_runtime(
     """
     enough = _select_tabled(own)
     machines = Counter(name for runs in ran for name in runs)
+    often_run = {
+        name for name in machines if sum(runs.get(name, 0) for runs in ran) >= FEWEST_REPORTED
+    }
     processor = FAMILIES[machine_class] == "cpu"
     # The software behind one name is another on each maker's accelerators, and one on all processors of a kind.
     theirs = [
         name
         for name in enough
         if vendor is None
-        or (MAKERS.get(name, vendor) == vendor and (processor or name in machines))
+        or (MAKERS.get(name, vendor) == vendor and (processor or name in often_run))
     ]
     if machine_class == "cpu" and vendor is not None and vendor not in X86_MAKERS:
         theirs = []
@@ -238,9 +240,7 @@ def _choose_runtime(
     reported = [
         name
         for name in machines
-        if not processor
-        and (cards or MAKERS.get(name) == vendor)
-        and sum(runs.get(name, 0) for runs in ran) >= FEWEST_REPORTED
+        if name in often_run and not processor and (cards or MAKERS.get(name) == vendor)
     ]
     if reported:
         # Few runs do not tell the fastest: what most machines ran.

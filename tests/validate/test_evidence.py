@@ -17,7 +17,7 @@ from roofline.model import predict
 from roofline.model._expected_data import from_document, shipped_parameters, to_document
 from roofline.model._forward import forward
 from roofline.model._law_estimates import FAR, NEW, Effect, deviation_among
-from roofline.model._network_facts import activation_elements, marks_of
+from roofline.model._network_facts import activation_elements, class_of, marks_of
 from roofline.model._quantiles import quantiles, weighted_quantile
 from roofline.spec import platform
 from roofline.validate.evidence.evidence import combine, names
@@ -507,3 +507,40 @@ def test_many_batches_at_once_are_what_each_is_alone(table: Path) -> None:
     for name in ("log_time", "deviation", "known"):
         alone = np.stack([getattr(found, name) for found in each], 1)
         assert getattr(at_once, name).reshape(3, 3) == pytest.approx(alone)
+
+
+@pytest.mark.parametrize("runtime", ["slow", "pt-eager"])
+def test_a_runtime_on_cards_says_nothing_of_it_on_processors(table: Path, runtime: str) -> None:
+    own = read_published(table)
+    slow = names([runtime if i % 2 else "trt" for i in range(len(own))])
+    cards = dataclasses.replace(
+        own,
+        facts=dataclasses.replace(
+            own.facts, runtime=slow, machine_class=names(["gpu_dc"] * len(own))
+        ),
+        fps=np.where(slow == runtime, own.fps / 3, own.fps),
+    )
+    law = Fitting(cards).fit(layers=False)
+
+    def seconds(machine_class: str, runtime: str) -> np.ndarray:
+        asked = {
+            "machine": names(["new"] * 5),
+            "runtime": names([runtime] * 5),
+            "machine_class": names([machine_class] * 5),
+        }
+        runs = dataclasses.replace(own.facts.take(np.arange(5)), **asked)
+        return np.exp(law.estimate(runs).log_time)
+
+    assert (seconds("gpu_consumer", runtime) > 1.3 * seconds("gpu_consumer", "trt")).all()
+    if runtime == "slow":
+        # What is common to runtimes that run operator by operator holds of all machines.
+        assert seconds("cpu", runtime) == pytest.approx(seconds("cpu", "trt"))
+    else:
+        assert (seconds("cpu", runtime) > seconds("cpu", "trt")).all()
+        assert (seconds("cpu", "torchscript") > seconds("cpu", "ort")).all()
+
+
+@pytest.mark.parametrize("key", ["n100", "atom-x5-e3940", "celeron-6305e"])
+def test_a_small_x86_processor_is_of_the_class_that_published_runs_of_it_are_of(key: str) -> None:
+    assert class_of(platform(key)) == "cpu"
+    assert class_of(platform("rpi5")) == "cpu_mobile"

@@ -18,7 +18,7 @@ from roofline.model._quantiles import EIGHT_OF_TEN
 from roofline.model.deployment import deployment
 from roofline.reading import read_csv
 from roofline.spec import platform
-from roofline.validate.evidence.evidence import Evidence, combine, names
+from roofline.validate.evidence.evidence import Evidence, combine, names, unite_silicon
 from roofline.validate.evidence.fit import Fitting
 from roofline.validate.evidence.leaving import near_and_far
 from roofline.validate.evidence.measures import summary
@@ -59,6 +59,33 @@ def test_every_reported_run_says_where_it_was_read_and_one_figure() -> None:
     chips = {row["machine"].split(":")[0]: row["silicon"] for row in rows}
     for row in rows:
         assert chips[row["machine"].split(":")[0]] == row["silicon"]
+    # Names of one chip, or of one design in several sizes: by their makers' pages.
+    for same in ONE_SILICON:
+        assert len({chips[name] for name in same}) == 1
+
+
+ONE_SILICON = (
+    {"ax650n-npu", "ax650n-npu-core", "ax8850-npu"}, {"bm1688", "cv186x"}, {"rzv2m-npu", "rzv2ma-npu"},
+    {"rzv2h-npu", "rzv2n-npu"}, {"rdk-s100-bpu", "rdk-s100p-bpu"}, {"arc-a380", "arc-a770", "flex-170"},
+    {"i9-13900k", "i9-14900k"}, {"rpi-zero2w", "rpi3bplus"}, {"zcu102-dpu-pg338", "zcu104-dpu-pg338", "kv260-dpu"},
+    {"agx-orin", "orin-nano", "orin-nx"}, {"mali-g76-kirin-980", "mali-g76-kirin-990"},
+)  # fmt: skip
+
+
+def test_a_machine_that_tables_call_differently_is_of_one_silicon(tmp_path: Path) -> None:
+    first = read_published(made_up(tmp_path / "runs.csv"))
+    own = first.silicon
+    other = names([f"other {name}" if name != own[0] else name for name in own])
+    both = combine(first, replace(first, silicon=other))
+    assert len(set(both.silicon)) == len(set(own))
+    assert list(both.silicon) == [*own, *own]
+    # Two chips that one machine was said to be are one, with all that either was called.
+    chain = names(["a", "b", "c", "b", "d"])
+    united = unite_silicon(names(["x", "y", "z", "x:fast", "z"]), chain)
+    assert list(united) == ["a", "a", "c", "a", "c"]
+    # What stands behind a colon is a mode only where it can be one.
+    apart = names(["table:Chip A", "table:Chip B"])
+    assert list(unite_silicon(apart, names(["a", "b"]))) == ["a", "b"]
 
 
 def test_reported_runs_are_counted_by_graph_and_early_software_is_left_out() -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from roofline.model._core import Floats
 from roofline.model._run_facts import Facts, join_facts
+from roofline.spec.names import KEY_PATTERN
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
@@ -76,15 +77,38 @@ class Evidence:
 
 
 def combine(first: Evidence, second: Evidence) -> Evidence:
-    """Return the runs of two tables as one evidence, in order; graphs and platforms behind runs are left out."""
+    """Return the runs of two tables as one evidence, in order; graphs and platforms behind runs are left out.
+
+    Tables that call the silicon of one machine differently are of one silicon, by the first's name.
+    """
     arrays = ("network", "network_family", "silicon", "source", "fps")
     network, family, silicon, source, fps = (
         np.concatenate([getattr(first, name), getattr(second, name)]) for name in arrays
     )
+    facts = join_facts([first.facts, second.facts])
     digest = hashlib.sha256(f"{first.sha256} {second.sha256}".encode()).hexdigest()
     return Evidence(
-        join_facts([first.facts, second.facts]), network, family, silicon, source, fps, digest, first.rows + second.rows
+        facts, network, family, unite_silicon(facts.machine, silicon), source, fps, digest, first.rows + second.rows
     )  # fmt: skip
+
+
+def unite_silicon(machine: Names, silicon: Names) -> Names:
+    """Return the silicon of each run, all that one machine is said to be under the name that came first.
+
+    Else a machine would be judged by a law that knows its own runs, under another name.
+
+    Args:
+        machine: The machine of each run; its modes are one machine.
+        silicon: What its table calls its silicon.
+    """
+    called = {str(name): str(name) for name in silicon}
+    known: dict[str, str] = {}
+    for name, label in dict.fromkeys(zip(machine, silicon, strict=True)):
+        key, _, mode = name.partition(":")
+        first = known.setdefault(key if KEY_PATTERN.fullmatch(mode) else name, called[label])
+        this, other = called[first], called[label]
+        called = {key: this if value == other else value for key, value in called.items()}
+    return names([called[name] for name in silicon])
 
 
 def names(values: Sequence[str]) -> Names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -31,13 +32,29 @@ from roofline.validate.evidence.surface import Bumps
 
 
 def sample(evidence: Evidence, most: int) -> Rows:
-    """Return the rows that a fit looks at: at most so many of a machine, the same every time, sorted by machine."""
-    order = np.random.default_rng(0).random(len(evidence))
+    """Return the rows that a fit looks at: at most so many of a machine, sorted by machine.
+
+    Which of a machine's runs depends on what they are alone, so that evidence of others does not change them.
+    """
+    order = np.asarray([_lot(evidence, row) for row in range(len(evidence))])
     chosen: list[Rows] = []
     for machine in np.unique(evidence.facts.machine):
         rows = np.flatnonzero(evidence.facts.machine == machine)
         chosen.append(np.sort(rows[np.argsort(order[rows])[:most]]))
     return np.concatenate(chosen)
+
+
+def _lot(evidence: Evidence, row: int) -> int:
+    """Return a number that is drawn by what a run is."""
+    facts = evidence.facts
+    words = (
+        facts.machine[row],
+        evidence.network[row],
+        facts.setting[row],
+        facts.numbers["batch"][row],
+    )
+    text = "/".join(map(str, (*words, evidence.fps[row])))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7])
 
 
 def _with_settings(effects: Mapping[str, Effect], facts: Facts) -> dict[str, Effect]:

@@ -42,11 +42,11 @@ class Options:
             "a": (
                 "depthwise", "grouped", "attention", "work", "int8", "w8a16", "activations_per_mac",
                 "parameters_per_mac", "batch", "cores", "throughput", "class_peak", "class_bandwidth",
-                "unfed", "half", "phone", "mobile_year", "products", "windows",
+                "unfed", "half", "phone", "mobile_year", "products", "windows", "eager",
             ),
             "w": ("work", "parameters_per_mac"),
-            "k": ("on_chip",),
-            "t": ("throughput", "peak", "phone", "launches"),
+            "k": ("on_chip", "eager"),
+            "t": ("throughput", "peak", "phone", "launches", "eager"),
         }
     )  # fmt: skip
     """The features each part has a slope over."""

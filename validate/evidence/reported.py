@@ -37,7 +37,8 @@ FIRST_YEAR = 2020
 """The fit leaves out what earlier software was measured with: today's is not as slow."""
 
 _CORES = {"cpu": 4.0, "cpu_mobile": 4.0}
-"""Cores of a run on a whole processor, as published tables state them; other classes have none."""
+"""Cores of a run on a whole processor, as published tables state them, where the mode says no number of threads; other
+classes have none."""
 
 
 def is_early(row: Mapping[str, str], first_year: int = FIRST_YEAR) -> bool:
@@ -93,6 +94,7 @@ def _facts_of(rate: Rate, row: Mapping[str, str]) -> Facts | None:
     counts = named_counts(rate) if "input_size" in row else counts_of(network_of(rate))
     return facts_of_counts(
         counts, machine, machine_class=machine_class, runtime=rate.runtime, datatype=rate.datatype,
-        unit=choose_unit(machine, rate.datatype)[0], batch=rate.batch, cores=_CORES.get(machine_class, 1.0),
+        unit=choose_unit(machine, rate.datatype)[0], batch=rate.batch,
+        cores=float(machine.threads or _CORES.get(machine_class, 1.0)),
         in_flight=rate.in_flight,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 import roofline as rl
 from roofline.errors import OptionError
 from roofline.model._expected_data import shipped_parameters
-from roofline.model._siblings import clamp, order_of, settle, siblings_of
+from roofline.model._siblings import RATIO, clamp, order_of, settle, siblings_of
 from roofline.model.deployment import deployment
 from roofline.model.expected import estimate, estimates
 
@@ -52,7 +52,7 @@ def test_a_machine_without_runs_lies_between_its_siblings() -> None:
 @pytest.mark.parametrize(
     ("weaker", "stronger"),
     [("arc-a750", "arc-a770"), ("mi300a", "mi300x"), ("xeon-8270", "xeon-8280"),
-     ("quadro-rtx-6000", "quadro-rtx-8000")],
+     ("quadro-rtx-6000", "quadro-rtx-8000"), ("l4", "l40s")],
 )  # fmt: skip
 @pytest.mark.parametrize("network", ["resnet50", "mobilenet_v2", "vit_b16", "vgg16"])
 def test_a_sibling_with_more_of_everything_is_not_slower(
@@ -65,7 +65,8 @@ def test_a_sibling_with_more_of_everything_is_not_slower(
         for key in (weaker, stronger)
     )
     for slow, fast in zip(less, more, strict=True):
-        assert slow.fps <= fast.fps * (1 + 1e-4)
+        # Makers round peaks, each datatype's by itself.
+        assert slow.fps <= fast.fps * (1 + RATIO / 2)
 
 
 def test_siblings_are_of_one_maker_and_one_ratio_of_peaks() -> None:

@@ -1,7 +1,8 @@
 """Machines of one make: what runs of some say of the others, so that more of everything is never slower.
 
-Two machines are of one make where one maker's peaks of both stand in one ratio at every datatype. An estimate of a
-machine with few runs or none is compared with those of its siblings at the same network, batch, runtime and datatype.
+Two machines are of one make where one maker's peaks of both stand in one ratio at every datatype of inference. An
+estimate of a machine with few runs or none is compared with those of its siblings at the same network, batch, runtime
+and datatype.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 RATIO = 0.02
 """How far the logarithms of the ratios of two machines' peaks may lie apart over datatypes."""
+
+COMPARED = frozenset({"fp32", "tf32", "bf16", "fp16", "fp8", "int8"})
+"""The datatypes that peaks are compared at: no network of the evidence runs in fp64, and makers state int4 in ways of
+their own."""
 
 ENOUGH = 20
 """Runs with a runtime from which a machine's own say more of it than its siblings'."""
@@ -67,7 +72,7 @@ def siblings_of(platform: Platform, machine_class: str, known: Parameters) -> tu
         machine_class: Its class.
         known: The model's parameters.
     """
-    own = {name: np.log(peak.base) for name, peak in platform.peaks.items()}
+    own = {n: np.log(peak.base) for n, peak in platform.peaks.items() if n in COMPARED}
     found: list[Sibling] = []
     for key, runs in known.machines.items():
         roofs = runs.roofs
@@ -75,11 +80,11 @@ def siblings_of(platform: Platform, machine_class: str, known: Parameters) -> tu
             roofs is None
             or roofs.vendor != platform.vendor
             or runs.machine_class != machine_class
-            or roofs.peaks.keys() != own.keys()
+            or roofs.peaks.keys() & COMPARED != own.keys()
         ):
             continue
-        ratios = [np.log(peak) - own[name] for name, peak in roofs.peaks.items()]
-        if max(ratios) - min(ratios) <= RATIO:
+        ratios = [np.log(roofs.peaks[name]) - value for name, value in own.items()]
+        if ratios and max(ratios) - min(ratios) <= RATIO:
             scale = float(np.exp(np.mean(ratios)))
             found.append(Sibling(key, scale, roofs.bandwidth, roofs.held, runs.cores, runs.runs))
     return tuple(found)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
-from operator import or_
 
 from roofline.cost import Cost
 from roofline.graph.fusion._kinds import role
@@ -194,7 +193,7 @@ def _layer(
     moved = _moved(graph, group, calls, caches) if moves else ()
     cost = calls[0].cost if len(calls) == 1 else sum((call.cost for call in calls), Cost())
     note = next((call.note for call in calls if call.note), "")
-    limit = reduce(or_, map(limit_of, nodes))
+    limit = reduce(lambda a, b: a | b, map(limit_of, nodes))
     stored = tuple(origins.values())
     parameters = trainable = 0
     for entry in stored:

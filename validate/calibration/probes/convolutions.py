@@ -149,7 +149,7 @@ def _along_a_line() -> Iterator[Probe]:
     for channels, size, kernel, copies in (
         (64, 256, 3, 8), (128, 64, 3, 8), (128, 4, 3, 12), (256, 512, 1, 4), (32, 4096, 5, 4), (258, 16, 3, 5),
         (64, 1024, 7, 4), (256, 32, 3, 5), (64, 16, 3, 12), (32, 32, 5, 12), (512, 128, 1, 3), (128, 256, 9, 3),
-        (64, 7500, 3, 2), (16, 2048, 15, 3),
+        (64, 7500, 3, 2), (16, 2048, 15, 3), (8, 24, 1, 12),
     ):  # fmt: skip
         step = convolution(channels, channels, kernel, flat=True)
         yield _line(f"1-D {channels} {kernel} at {size}", channels, size, step, copies)
@@ -200,7 +200,9 @@ def _low_planes() -> Iterator[Probe]:
 
 
 def _depthwise_along_a_line() -> Iterator[Probe]:
-    for channels, size, kernel, copies in ((64, 512, 7, 5), (256, 64, 3, 8)):
+    for channels, size, kernel, copies in (
+        (64, 512, 7, 5), (256, 64, 3, 8), (64, 21, 17, 5), (12, 24, 11, 10),
+    ):  # fmt: skip
         step = convolution(channels, channels, kernel, flat=True, groups=channels)
         yield _line(f"1-D depthwise {channels} {kernel} at {size}", channels, size, step, copies)
 

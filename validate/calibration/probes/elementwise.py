@@ -49,7 +49,13 @@ _TWO_OPERANDS = ("Add", "Mul", "Sub", "Div", "Max", "Sum")
 
 def elementwise() -> list[Probe]:
     """Return the probes of elementwise functions, sums and products with their ways to repeat an operand."""
-    return [*_functions(), *_two_operands(), *_with_parameters(), *_beyond_caches()]
+    return [
+        *_functions(),
+        *_two_operands(),
+        *_with_parameters(),
+        *_short_rows(),
+        *_beyond_caches(),
+    ]
 
 
 def _of(
@@ -142,6 +148,14 @@ def _with_parameters() -> Iterator[Probe]:
             4,
             name=f"{op_type} wide row",
         )
+
+
+def _short_rows() -> Iterator[Probe]:
+    """Yield two operands of which one is a row of few values: means and scales of images whose channels stand last."""
+    for op_type in ("Add", "Mul", "Sub", "Div"):
+        for shape in ((1, 128, 128, 3), (1, 64, 128, 12)):
+            repeated = _passing_copies(shape, binary(op_type, constant(shape[-1])))
+            yield _of(op_type, shape, repeated, 3, name=f"{op_type} short row")
 
 
 def _beyond_caches() -> Iterator[Probe]:

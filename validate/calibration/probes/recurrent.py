@@ -34,6 +34,16 @@ def recurrent() -> list[Probe]:
                     branches((steps, 1, width), step),
                       copies, "DynamicQuantizeLSTM")
             )  # fmt: skip
+    # Plain cells, and states of less than two vectors.
+    for cell, gates, width, hidden, steps, directions, copies in (
+        ("RNN", 1, 64, 64, 50, 2, 3), ("RNN", 1, 256, 24, 100, 1, 3), ("RNN", 1, 128, 128, 20, 1, 5),
+        ("RNN", 1, 160, 64, 100, 1, 3), ("RNN", 1, 256, 256, 40, 2, 2),
+        ("LSTM", 4, 160, 24, 100, 1, 3), ("LSTM", 4, 24, 24, 100, 1, 4),
+        ("GRU", 3, 160, 24, 100, 1, 3), ("GRU", 3, 24, 24, 100, 1, 4),
+    ):  # fmt: skip
+        step = _cell(cell, gates, width, hidden, directions)
+        name = f"{cell} {width}-{hidden} x{directions} over {steps}"
+        found.append(Probe(name, branches((steps, 1, width), step), copies, cell))
     # Several items at each step.
     for width, hidden, steps, items in ((64, 128, 10, 16), (64, 224, 8, 128)):
         step = _cell("LSTM", 4, width, hidden, 1)

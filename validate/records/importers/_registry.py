@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from roofline.errors import TableError
 from roofline.reading import JsonObject, quote, read_text, real_number, whole_number
@@ -48,6 +49,13 @@ class ImportedFile:
     rejected: tuple[RejectedRow, ...] = ()
 
 
+Recognize = Callable[[Path, str], bool]
+"""Tells whether a file is of a format, from its name and the first 64 KiB of its text."""
+Read = Callable[[Path, str, Facts], ImportedFile]
+"""Reads a file's whole text."""
+R = TypeVar("R", bound=Read)
+
+
 @dataclass(frozen=True, slots=True)
 class Importer:
     """One format of one tool."""
@@ -55,10 +63,8 @@ class Importer:
     name: str
     title: str
     """What it reads, in a few words."""
-    recognizes: Callable[[Path, str], bool]
-    """Whether a file is of this format, from its name and the first 64 KiB of its text."""
-    read: Callable[[Path, str, Facts], ImportedFile]
-    """Reads a file's whole text."""
+    recognizes: Recognize
+    read: Read
 
 
 importers: Registry[Importer] = Registry(
@@ -67,6 +73,16 @@ importers: Registry[Importer] = Registry(
 """Every format by name."""
 
 _HEAD = 65_536
+
+
+def importer(name: str, title: str, recognizes: Recognize) -> Callable[[R], R]:
+    """Return a decorator that registers what reads a format; the arguments are the fields of `Importer`."""
+    return importers.register(name, wrap=lambda read: Importer(name, title, recognizes, read))
+
+
+def with_keys(*keys: str) -> Recognize:
+    """Return what recognizes JSON in which all of some keys, or texts, stand."""
+    return lambda _path, head: all(json.dumps(key) in head for key in keys)
 
 
 def read_runs(path: Path, facts: Facts, *, form: str = "") -> tuple[Importer, ImportedFile]:
@@ -185,8 +201,10 @@ def imported_run(facts: Facts, backend: str) -> Measurement:
     )  # fmt: skip
 
 
-def check_named(facts: Facts, path: Path) -> None:
-    """Refuse a file of one run whose network and machine the user has not named."""
-    for name in ("network", "machine"):
+def check_named(
+    facts: Facts, where: str | Path, names: Sequence[str] = ("network", "machine")
+) -> None:
+    """Refuse a run of which neither its file nor the user says all that is asked for."""
+    for name in names:
         if not getattr(facts, name):
-            raise TableError(f"{path} does not say the {name}", repair=f"Name it with --{name}")
+            raise TableError(f"{where} does not say the {name}", repair=f"Name it with --{name}")

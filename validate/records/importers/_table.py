@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from roofline.errors import RooflineError, TableError, did_you_mean
@@ -23,29 +22,22 @@ MOST_CHARACTERS = 1000
 """The longest cell of a table of runs that is taken: what is longer is no name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of a table of runs."""
-
-    name: str
-    about: str
-    required: bool = False
-
-
-COLUMNS = (
-    Column("platform", "machine", required=True),
-    Column("network", "network", required=True),
-    Column("datatype", "datatype"),
-    Column("pruning", "what was removed, or the share of channels kept"),
-    Column("batch", "items per inference"),
-    Column("concurrency", "inferences in flight (threads or streams)"),
-    Column("measured_fps", "throughput in frames per second"),
-    Column("latency_ms", "latency of the whole batch in milliseconds"),
-    Column("power_w", "power at load in watts"),
-    Column("accuracy_percent", "top-1 accuracy in percent"),
-    Column("flag", "why the row is doubtful"),
-)
-"""The columns that a table of runs may have."""
+COLUMNS = {
+    "platform": "machine",
+    "network": "network",
+    "datatype": "datatype",
+    "pruning": "what was removed, or the share of channels kept",
+    "batch": "items per inference",
+    "concurrency": "inferences in flight (threads or streams)",
+    "measured_fps": "throughput in frames per second",
+    "latency_ms": "latency of the whole batch in milliseconds",
+    "power_w": "power at load in watts",
+    "accuracy_percent": "top-1 accuracy in percent",
+    "flag": "why the row is doubtful",
+}
+"""The columns that a table of runs may have, and what they hold."""
+_NEEDED = ("platform", "network")
+"""Those without which a row says nothing."""
 
 
 def map_columns(path: Path, header: Sequence[str], columns: Mapping[str, str]) -> dict[str, str]:
@@ -54,20 +46,19 @@ def map_columns(path: Path, header: Sequence[str], columns: Mapping[str, str]) -
     Raises:
         TableError: The mapping names a column that one side lacks, or a needed column is missing.
     """
-    known = {column.name for column in COLUMNS}
     for ours, theirs in columns.items():
-        if ours not in known:
+        if ours not in COLUMNS:
             raise TableError(
                 f"no column {ours!r} to map to",
-                repair=did_you_mean(ours, known) or f"Columns: {', '.join(sorted(known))}",
+                repair=did_you_mean(ours, COLUMNS) or f"Columns: {', '.join(sorted(COLUMNS))}",
             )
         if theirs not in header:
             raise TableError(
                 f"{path} has no column {theirs!r}",
                 repair=did_you_mean(theirs, header) or f"It has: {', '.join(header)}",
             )
-    found = {name: name for name in known if name in header} | dict(columns)
-    missing = [column.name for column in COLUMNS if column.required and column.name not in found]
+    found = {name: name for name in COLUMNS if name in header} | dict(columns)
+    missing = [name for name in _NEEDED if name not in found]
     if missing or not {"measured_fps", "latency_ms"} & set(found):
         lacking = ", ".join(missing) or "measured_fps or latency_ms"
         raise TableError(
@@ -117,7 +108,7 @@ def _measurement(row: Mapping[str, str], facts: Facts, source: str) -> Measureme
         accuracy = real_number(
             row["accuracy_percent"], "accuracy_percent", least=0, most=100, error=_DamagedCellError
         )
-    for name in ("platform", "network"):
+    for name in _NEEDED:
         if not row.get(name):
             raise _DamagedCellError(f"no {name}")
     for name, text in row.items():

@@ -6,7 +6,6 @@ tokens behind it, an item being a token behind as many positions as there are in
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,11 +19,12 @@ from roofline.surfaces import BATCH
 from roofline.validate.records.importers._registry import (
     Facts,
     ImportedFile,
-    Importer,
     RejectedRow,
+    check_named,
     entries,
     imported_request,
-    importers,
+    importer,
+    with_keys,
 )
 from roofline.validate.records.record import Measurement, Reported, Status
 
@@ -32,11 +32,14 @@ _WEIGHTS = {"f16": "fp16", "bf16": "bf16", "all f32": "fp32", "mxfp4 moe": "mxfp
 """Formats of weights as llama.cpp describes them, where that is not the name of the file."""
 _ROUNDED = 0.02
 """Difference between a stated rate and the one of its times: a mean of rates is not the rate of a mean."""
+_SAID = ("network", "machine", "datatype")
+"""What the file or the user has to say of a run."""
 _SIZES = {"small": "s", "medium": "m", "large": "l"}
 _SAME = 1e-6
 """Difference in parameters up to which a model is the shipped one: files of llama.cpp store a few factors beside."""
 
 
+@importer("llama-bench", "llama-bench -o json or jsonl (llama.cpp)", with_keys("avg_ts", "n_gen"))
 def _llama_bench(path: Path, text: str, facts: Facts) -> ImportedFile:
     """Read one run per test: the prompt (``pp``) or the tokens behind it (``tg``); both in one are left out."""
     runs: list[Measurement] = []
@@ -56,7 +59,7 @@ def _llama_bench(path: Path, text: str, facts: Facts) -> ImportedFile:
             datatype=facts.datatype or _format(str(entry.get("model_type", ""))),
             batch=1,
         )  # fmt: skip
-        _complete(known, where)
+        check_named(known, where, _SAID)
         found = entry.get("samples_ns") or [entry.get("avg_ns", "")]
         if not isinstance(found, list):
             raise TableError(
@@ -93,6 +96,11 @@ def _document(path: Path, text: str) -> object:
     return [read_json(line, f"{path} line {number}") for number, line in enumerate(lines, 1)]
 
 
+@importer(
+    "vllm-bench",
+    "vllm bench serve --save-result",
+    with_keys("median_tpot_ms", "total_output_tokens"),
+)
 def _vllm(path: Path, text: str, facts: Facts) -> ImportedFile:
     """Read the medians of the time to the first token and per token of a served run."""
     document = read_json(text, str(path))
@@ -104,7 +112,7 @@ def _vllm(path: Path, text: str, facts: Facts) -> ImportedFile:
     known = replace(
         facts, network=facts.network or _served_network(str(entry.get("model_id", "")))
     )
-    _complete(known, str(path))
+    check_named(known, path, _SAID)
     completed = _count(entry, "completed", str(path))
     if not completed:
         raise TableError(f"{path}: no request was completed", repair="Leave the file out")
@@ -228,34 +236,3 @@ def _devices(entry: JsonObject) -> int:
 
 def _count(entry: JsonObject, name: str, where: str) -> int:
     return whole_number(entry.get(name, 0), f"{where}: {name}", least=0, error=TableError)
-
-
-def _complete(facts: Facts, where: str) -> None:
-    for name in ("network", "machine", "datatype"):
-        if not getattr(facts, name):
-            raise TableError(f"{where} does not say the {name}", repair=f"Name it with --{name}")
-
-
-def _keys(head: str) -> frozenset[str]:
-    return frozenset(
-        name
-        for name in ("avg_ts", "n_gen", "median_tpot_ms", "total_output_tokens")
-        if json.dumps(name) in head
-    )
-
-
-for _name, _title, _marks, _read in (
-    ("llama-bench", "llama-bench -o json or jsonl (llama.cpp)", {"avg_ts", "n_gen"}, _llama_bench),
-    (
-        "vllm-bench",
-        "vllm bench serve --save-result",
-        {"median_tpot_ms", "total_output_tokens"},
-        _vllm,
-    ),
-):
-    importers.add(
-        _name,
-        Importer(
-            _name, _title, lambda _, head, marks=frozenset(_marks): marks <= _keys(head), _read
-        ),
-    )

@@ -10,16 +10,17 @@ from roofline.reading import read_json
 from roofline.validate.records.importers._registry import (
     Facts,
     ImportedFile,
-    Importer,
     check_named,
     entries,
     imported_run,
-    importers,
+    importer,
     times,
+    with_keys,
 )
 from roofline.validate.records.record import Reported
 
 
+@importer("onnxruntime-profile", "ONNX Runtime's profile", with_keys("cat", "Session"))
 def _read(path: Path, text: str, facts: Facts) -> ImportedFile:
     check_named(facts, path)
     events = entries(path, read_json(text, str(path)), "trace events")
@@ -39,14 +40,3 @@ def _read(path: Path, text: str, facts: Facts) -> ImportedFile:
         notes=("profiling slows a run down",),
     )
     return ImportedFile((run,))
-
-
-importers.add(
-    "onnxruntime-profile",
-    Importer(
-        "onnxruntime-profile",
-        "ONNX Runtime's profile",
-        lambda _, head: '"cat"' in head and '"Session"' in head,
-        _read,
-    ),
-)

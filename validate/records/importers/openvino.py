@@ -14,14 +14,19 @@ from roofline.reading import JsonObject, read_json, real_number
 from roofline.validate.records.importers._registry import (
     Facts,
     ImportedFile,
-    Importer,
     check_named,
     imported_run,
-    importers,
+    importer,
+    with_keys,
 )
 from roofline.validate.records.record import Reported
 
 
+def _is_report(path: Path, head: str) -> bool:
+    return path.suffix == ".csv" and "Execution results" in head and ";" in head
+
+
+@importer("openvino-csv", "OpenVINO benchmark_app's report", _is_report)
 def _csv(path: Path, text: str, facts: Facts) -> ImportedFile:
     values: dict[str, str] = {}
     for cells in csv.reader(io.StringIO(text, newline=""), delimiter=";"):
@@ -30,6 +35,7 @@ def _csv(path: Path, text: str, facts: Facts) -> ImportedFile:
     return _run(path, facts, values)
 
 
+@importer("openvino-json", "OpenVINO benchmark_app -json_stats", with_keys("execution_results"))
 def _json(path: Path, text: str, facts: Facts) -> ImportedFile:
     document = read_json(text, str(path))
     held: JsonObject = cast("JsonObject", document) if isinstance(document, dict) else {}
@@ -72,23 +78,3 @@ def _run(path: Path, facts: Facts, values: Mapping[str, str]) -> ImportedFile:
     )
     run = imported_run(replace(facts, batch=batch), "openvino")
     return ImportedFile((replace(run, reported=reported),))
-
-
-importers.add(
-    "openvino-csv",
-    Importer(
-        "openvino-csv",
-        "OpenVINO benchmark_app's report",
-        lambda path, head: path.suffix == ".csv" and "Execution results" in head and ";" in head,
-        _csv,
-    ),
-)
-importers.add(
-    "openvino-json",
-    Importer(
-        "openvino-json",
-        "OpenVINO benchmark_app -json_stats",
-        lambda _, head: '"execution_results"' in head,
-        _json,
-    ),
-)

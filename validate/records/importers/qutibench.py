@@ -13,7 +13,7 @@ from pathlib import Path
 from roofline.errors import TableError
 from roofline.reading import csv_header, read_csv, real_number
 from roofline.tables import with_columns
-from roofline.validate.records.importers._registry import Facts, ImportedFile, Importer, importers
+from roofline.validate.records.importers._registry import Facts, ImportedFile, importer
 from roofline.validate.records.importers._table import read_rows
 
 _NEEDED = (
@@ -46,6 +46,12 @@ _FLAGS = {
 """Defects of the published rows, by the mark they carry."""
 
 
+def _recognizes(path: Path, head: str) -> bool:
+    header = csv_header(head)
+    return path.suffix == ".csv" and all(name in header for name in _NEEDED)
+
+
+@importer("qutibench", "measurements of the QuTiBench portal", _recognizes)
 def _read(path: Path, text: str, facts: Facts) -> ImportedFile:
     table = with_columns(
         read_csv(text, str(path)), str(path), "table of the portal", _NEEDED,
@@ -77,13 +83,3 @@ def _row(row: Mapping[str, str], where: str) -> dict[str, str]:
         "accuracy_percent": row["top1_pct"],
         "flag": "; ".join(flags),
     }
-
-
-def _recognizes(path: Path, head: str) -> bool:
-    header = csv_header(head)
-    return path.suffix == ".csv" and all(name in header for name in _NEEDED)
-
-
-importers.add(
-    "qutibench", Importer("qutibench", "measurements of the QuTiBench portal", _recognizes, _read)
-)

@@ -5,13 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from roofline.reading import csv_header, read_csv
-from roofline.validate.records.importers._registry import Facts, ImportedFile, Importer, importers
+from roofline.validate.records.importers._registry import Facts, ImportedFile, importer
 from roofline.validate.records.importers._table import map_columns, read_rows
-
-
-def _read(path: Path, text: str, facts: Facts) -> ImportedFile:
-    table = read_csv(text, str(path))
-    return read_rows(path, table.rows, map_columns(path, table.header, facts.columns), facts)
 
 
 def _recognizes(path: Path, head: str) -> bool:
@@ -23,6 +18,7 @@ def _recognizes(path: Path, head: str) -> bool:
     )
 
 
-importers.add(
-    "csv", Importer("csv", "CSV with our column names, or mapped with --map", _recognizes, _read)
-)
+@importer("csv", "CSV with our column names, or mapped with --map", _recognizes)
+def _read(path: Path, text: str, facts: Facts) -> ImportedFile:
+    table = read_csv(text, str(path))
+    return read_rows(path, table.rows, map_columns(path, table.header, facts.columns), facts)

@@ -11,12 +11,12 @@ from roofline.reading import JsonObject, read_json
 from roofline.validate.records.importers._registry import (
     Facts,
     ImportedFile,
-    Importer,
     check_named,
     entries,
     imported_run,
-    importers,
+    importer,
     times,
+    with_keys,
 )
 from roofline.validate.records.record import Reported
 
@@ -25,6 +25,7 @@ def _entries(path: Path, text: str) -> list[JsonObject]:
     return entries(path, read_json(text, str(path)), "trtexec's entries")
 
 
+@importer("trtexec-times", "trtexec --exportTimes", with_keys("computeMs"))
 def _times(path: Path, text: str, facts: Facts) -> ImportedFile:
     """Read one sample per inference: GPU compute time, in milliseconds in the file."""
     check_named(facts, path)
@@ -42,6 +43,7 @@ def _times(path: Path, text: str, facts: Facts) -> ImportedFile:
     return ImportedFile((run,))
 
 
+@importer("trtexec-profile", "trtexec --exportProfile", with_keys("averageMs"))
 def _profile(path: Path, text: str, facts: Facts) -> ImportedFile:
     """Read layer averages; their sum is the time of one inference."""
     check_named(facts, path)
@@ -59,20 +61,3 @@ def _profile(path: Path, text: str, facts: Facts) -> ImportedFile:
         ),
     )
     return ImportedFile((run,))
-
-
-importers.add(
-    "trtexec-times",
-    Importer(
-        "trtexec-times", "trtexec --exportTimes", lambda _, head: '"computeMs"' in head, _times
-    ),
-)
-importers.add(
-    "trtexec-profile",
-    Importer(
-        "trtexec-profile",
-        "trtexec --exportProfile",
-        lambda _, head: '"averageMs"' in head,
-        _profile,
-    ),
-)

@@ -142,23 +142,23 @@ def test_files_are_found_beside_the_sweep(capsys, tmp_path):
     [
         ("", "a mapping of keys to values"),
         ("networks: [cnv]\nplatforms: [ncs]", "schema_version"),
-        ("schema_version: 1\nnetworks: [cnv]", "platforms is missing"),
+        ("schema_version: 1\nnetworks: [cnv]", "platforms: is missing"),
         (
             "schema_version: 1\nnetworks: [cnv]\nplatforms: [ncs]\nbatchs: [1]",
             "Did you mean 'batches'",
         ),
         (
             "schema_version: 1\nnetworks: [cnv]\nplatforms: [ncs]\nbatches: [0]",
-            "line 4: batches[0] should be greater than or equal to 1, not 0",
+            "line 4: batches[0]: should be greater than or equal to 1, not 0",
         ),
         (
             "schema_version: 1\nnetworks: [cnv]\nplatforms: [ncs]\nbatches: 3",
-            "batches must be a list, not 3",
+            "batches: must be a list, not 3",
         ),
-        ("schema_version: 1\nnetworks: [1]\nplatforms: [ncs]", "networks[0] must be text, not 1"),
+        ("schema_version: 1\nnetworks: [1]\nplatforms: [ncs]", "networks[0]: must be text, not 1"),
         (
             "schema_version: 1\nnetworks: [cnv]\nplatforms: [ncs]\nvariants: [3]",
-            "variants[0] must be a mapping, not 3",
+            "variants[0]: must be a mapping, not 3",
         ),
         (
             "schema_version: 1\nnetworks: [cnv]\nplatforms: [ncs]\nvariants: [{keep_chanels: 0.5}]",
@@ -166,7 +166,7 @@ def test_files_are_found_beside_the_sweep(capsys, tmp_path):
         ),
         (
             "schema_version: 1\nnetworks: [cnv]\nplatforms: [ncs]\nemulate: maybe",
-            "emulate must be true or false, not 'maybe'",
+            "emulate: must be true or false, not 'maybe'",
         ),
         (
             "schema_version: 1\nnetworks: [cnv]\nplatforms: [ncs]\nvariants: [{keep_channels: 50}]",
@@ -192,14 +192,14 @@ def test_files_are_found_beside_the_sweep(capsys, tmp_path):
             "line 2: platforms[1]: unknown platform 'tx22'",
         ),
         ("a: [", "not valid YAML"),
-        (f"{HEAD}batches: [{'9' * 5000}]", "batches[0] must be a whole number, not '999"),
+        (f"{HEAD}batches: [{'9' * 5000}]", "batches[0]: must be a whole number, not '999"),
         (f"{HEAD}batches: [{'9' * 30}]", "less than or equal to"),
-        (f"{HEAD}batches: [2026-02-30]", "batches[0] must be a whole number, not '2026-02-30'"),
+        (f"{HEAD}batches: [2026-02-30]", "batches[0]: must be a whole number, not '2026-02-30'"),
         (f"{HEAD}batches: [1]\nbatches: [2]", "is there twice, first on line 4"),
         ("schema_version: 1.0\nnetworks: [cnv]\nplatforms: [ncs]", "schema_version 1.0, not 1"),
         ("schema_version: true\nnetworks: [cnv]\nplatforms: [ncs]", "schema_version True, not 1"),
-        (f"{HEAD}? {'x' * 100000}\n: 1", "is no key of a sweep file"),
-        (f"{HEAD}'\\e[2J': 1", "is no key of a sweep file"),
+        (f"{HEAD}? {'x' * 100000}\n: 1", "unknown key"),
+        (f"{HEAD}'\\e[2J': 1", "unknown key"),
         (
             f"{HEAD}batches: {{from: 1, to: 1049300}}",
             "1,049,300 predictions",

@@ -110,7 +110,7 @@ TEXTS = [
     ("int8: {value: 2,", "int8: {value: 1.0e+300,", "peaks.int8.value: 1e+300 TOP/s is beyond every machine. Check the value"),
     ("int8: {value: 2,", "int8: {value: ,", "peaks.int8.value:"),
     ("int8: {value: 2, unit: TOP/s, kind: datasheet, source: sheet}", "int8: 2", "peaks.int8: must be a mapping, not 2. Every number says where it comes from"),
-    ("year: 2025", "year: 25", "line 6: year: input should be greater than or equal to 1970, not 25"),
+    ("year: 2025", "year: 25", "line 6: year: should be greater than or equal to 1970, not 25"),
     ("year: 2025", "year: soon", "year: "),
     # Kinds, keys, datatypes.
     ("unit: TOP/s, kind: datasheet", "unit: TOP/s, kind: guess", "peaks.int8.kind: must be 'datasheet', 'published', 'derived', 'measured' or 'estimated', not 'guess'"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from roofline.chart._style import GREY, shorten
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 Drawing = Any
 """Axes while they are drawn on: matplotlib leaves its keyword arguments untyped, which strict checking refuses."""
+
+
+DOUBTFUL: Mapping[str, Any] = {"hatch": "////", "edgecolor": "white"}
+"""How an area looks over what is doubted."""
 
 
 def new_axes(size: tuple[float, float]) -> Axes:
@@ -48,6 +52,14 @@ def set_titles(ax: Drawing, title: str, x: str = "", y: str = "") -> None:
         ax.set_ylabel(y)
 
 
+def set_log_axes(ax: Drawing, title: str, x: str, y: str) -> None:
+    """Make both axes logarithmic, with prefixes for their numbers, and set the title and their labels."""
+    ax.set(xscale="log", yscale="log")
+    prefix_numbers(ax.xaxis)
+    prefix_numbers(ax.yaxis)
+    set_titles(ax, title, x, y)
+
+
 def finish_bars(ax: Drawing, title: str, what: str, *, columns: int) -> None:
     """Finish axes of lying bars: a scale with prefixes below, a legend above.
 
@@ -71,10 +83,26 @@ def legend_mark(label: str, **look: Any) -> Any:
     return Line2D([], [], label=label, **style)
 
 
+def legend_area(label: str, colour: str | None = None, **look: Any) -> Any:
+    """Return an entry of a legend that is an area of a colour; the look is what a ``Patch`` takes."""
+    from matplotlib.patches import Patch
+
+    return Patch(facecolor=colour, label=label, **look)
+
+
+def write_beside(
+    ax: Drawing, text: str, place: tuple[float, float], offset: tuple[float, float], **look: Any
+) -> None:
+    """Write a text set off from a place by so many points; the look is what ``annotate`` takes."""
+    ax.annotate(text, place, xytext=offset, textcoords="offset points", **look)
+
+
 def write_note(ax: Drawing, note: str) -> None:
     """Write in a line below the axes how to read them, where it covers nothing."""
-    ax.annotate(note, (1, 0), xycoords="axes fraction", xytext=(0, -36), textcoords="offset points", ha="right",
-                va="top", fontsize=7.5, color=GREY, annotation_clip=False)  # fmt: skip
+    write_beside(
+        ax, note, (1, 0), (0, -36), xycoords="axes fraction", ha="right", va="top", fontsize=7.5, color=GREY,
+        annotation_clip=False,
+    )  # fmt: skip
 
 
 def prefix_numbers(axis: Drawing) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,10 +39,12 @@ _METADATA: dict[str, dict[str, None]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
 class Chart(ABC):
     """Values ready to be drawn. Subclasses are frozen dataclasses; drawing never changes them."""
 
-    __slots__ = ()
+    title: str = field(default="", kw_only=True)
+    """A line above the figure."""
 
     @abstractmethod
     def records(self) -> list[Record]:
@@ -124,6 +127,7 @@ class Chart(ABC):
         }
 
 
+@dataclass(frozen=True, slots=True)
 class OneSizeChart(Chart):
     """A chart whose figure is of one size, however much it holds."""
 

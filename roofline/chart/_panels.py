@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from roofline.chart._axes import Drawing
 from roofline.chart._base import Chart
@@ -73,13 +74,45 @@ def divide_items(items: Sequence[T], of: Callable[[T], str], most: int) -> list[
 
 
 @dataclass(frozen=True, slots=True)
+class PanelledChart(Chart):
+    """A chart that is divided into panels of its own kind where one figure cannot show all it holds."""
+
+    across: ClassVar[int] = 1
+    """Panels that stand side by side."""
+
+    @abstractmethod
+    def panels(self) -> Sequence[Chart]:
+        """Return the parts that it is divided into: itself alone where it is legible as it is."""
+
+    @abstractmethod
+    def panel_size(self) -> tuple[float, float]:
+        """Return the size in inches where it is not divided."""
+
+    @abstractmethod
+    def draw_panel(self, ax: Drawing) -> None:
+        """Draw the values of a chart that is not divided."""
+
+    def size(self) -> tuple[float, float]:
+        """Return the size in inches; that of a divided chart is its panels'."""
+        panels = self.panels()
+        return grid_size(panels, self.across) if len(panels) > 1 else self.panel_size()
+
+    def draw(self, ax: Drawing) -> None:
+        """Draw the chart, in panels where it is divided."""
+        panels = self.panels()
+        if len(panels) > 1:
+            draw_panels(ax, panels, self.across, self.title)
+        else:
+            self.draw_panel(ax)
+
+
+@dataclass(frozen=True, slots=True)
 class Facets(Chart):
     """The same kind of chart for every value of a column."""
 
     by: str
     parts: tuple[tuple[str, Chart], ...]
     """Value and chart, in the order the values first come in."""
-    title: str = ""
 
     def records(self) -> list[Record]:
         """Return the rows of all parts, each with the value it is for."""
@@ -137,7 +170,8 @@ def facets(kind: Kind, rows: Iterable[Row], options: Options, by: str) -> Facets
         )
         for value in values
     ]
-    return Facets(by, tuple(part for part in parts if part[1].records()), options.title)
+    shown = tuple(part for part in parts if part[1].records())
+    return Facets(by, shown, title=options.title)
 
 
 def _numeric(value: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from roofline.chart._base import Chart
@@ -36,6 +36,7 @@ PLAIN = Options()
 """No title, and what each chart shows by default."""
 
 
+C = TypeVar("C", bound=Chart)
 C_co = TypeVar("C_co", bound=Chart, covariant=True)
 
 
@@ -43,7 +44,7 @@ class Compute(Protocol[C_co]):
     """Turns rows into values ready to be drawn."""
 
     def __call__(self, rows: Iterable[Row], options: Options = PLAIN) -> C_co:
-        """Return the chart of rows; without options it has no title and shows its default value."""
+        """Return the chart of rows; without options it has its own title and shows its default value."""
         ...
 
 
@@ -64,38 +65,43 @@ charts: Registry[Kind] = Registry("chart", "roofline.chart", "roofline.charts", 
 """Every kind of chart, by name."""
 
 
-F = TypeVar("F", bound=Compute[Chart])
-
-
-def chart(name: str, summary: str, columns: Sequence[Column]) -> Callable[[F], F]:
-    """Return a decorator that registers what turns rows into a chart.
+def chart(
+    name: str, summary: str, columns: Sequence[Column]
+) -> Callable[[Callable[[Iterable[Row], Options], C]], Compute[C]]:
+    """Return a decorator that registers what turns rows into a chart; a title that is asked for goes above its own.
 
     Args:
         name: The chart's name.
         summary: What it shows, in one line.
         columns: What its table needs and can use.
     """
-    return charts.register(name, wrap=lambda compute: Kind(name, summary, tuple(columns), compute))
+
+    def register(compute: Callable[[Iterable[Row], Options], C]) -> Compute[C]:
+        @charts.register(name, wrap=lambda made: Kind(name, summary, tuple(columns), made))
+        @functools.wraps(compute)
+        def compute_titled(rows: Iterable[Row], options: Options = PLAIN) -> C:
+            found = compute(rows, options)
+            return replace(found, title=options.title) if options.title else found
+
+        return compute_titled
+
+    return register
 
 
 def table_chart(
     name: str, summary: str, columns: Sequence[Column]
-) -> Callable[[Callable[[Table, Options], C_co]], Compute[C_co]]:
-    """Return a decorator that registers a chart whose columns are always the same: it is given a checked table.
+) -> Callable[[Callable[[Table], C]], Compute[C]]:
+    """Return a decorator that registers a chart of which nothing but the title can be chosen: it gets a checked table.
 
     What comes of it takes any rows, and raises TableError where a required column is missing or a cell is no number.
-
-    Args:
-        name: The chart's name.
-        summary: What it shows, in one line.
-        columns: What its table needs and can use.
+    The arguments are those of `chart`.
     """
 
-    def register(compute: Callable[[Table, Options], C_co]) -> Compute[C_co]:
+    def register(compute: Callable[[Table], C]) -> Compute[C]:
         @chart(name, summary, columns)
         @functools.wraps(compute)
-        def check_and_compute(rows: Iterable[Row], options: Options = PLAIN) -> C_co:
-            return compute(check_rows(rows, columns, name), options)
+        def check_and_compute(rows: Iterable[Row], _options: Options) -> C:
+            return compute(check_rows(rows, columns, name))
 
         return check_and_compute
 

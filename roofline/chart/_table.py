@@ -16,13 +16,6 @@ _LISTS = ("comparisons", "predictions", "measurements", "layers", "machines", "r
 _ALIASES = {"predicted_fps": "throughput_fps", "throughput_fps": "predicted_fps"}
 
 
-INTERVAL = (
-    Column("predicted_low_fps", "least throughput expected of a run", required=False, holds=Holds.POSITIVE),
-    Column("predicted_high_fps", "greatest throughput expected of a run", required=False, holds=Holds.POSITIVE),
-)  # fmt: skip
-"""The interval of a prediction; ``interval_fps`` of JSON is understood too."""
-
-
 RATE = Column("rate", "what the rates count, where it is not frames: tokens/s", required=False)
 """Stands among the columns of charts that show rates of decoders as well."""
 
@@ -39,6 +32,11 @@ SAYS_NOTHING = frozenset({"dense", "None", ""})
 """Words that a label leaves out beside others."""
 
 
+def amount(name: str, meaning: str, *, required: bool = True) -> Column:
+    """Return a column of amounts above zero."""
+    return Column(name, meaning, required, Holds.POSITIVE)
+
+
 def words(*names: str, required: bool = True) -> tuple[Column, ...]:
     """Return columns of words that mean the same in every chart."""
     return tuple(Column(name, _WORDS[name], required) for name in names)
@@ -46,7 +44,7 @@ def words(*names: str, required: bool = True) -> tuple[Column, ...]:
 
 def amounts(*names: str, required: bool = True) -> tuple[Column, ...]:
     """Return columns of amounts above zero that mean the same in every chart."""
-    return tuple(Column(name, _AMOUNTS[name], required, Holds.POSITIVE) for name in names)
+    return tuple(amount(name, _AMOUNTS[name], required=required) for name in names)
 
 
 _WORDS = {
@@ -127,6 +125,19 @@ def check_rows(rows: Iterable[Row], columns: Sequence[Column], kind: str) -> Tab
         if all(cells[column.name] is not None for column in columns if column.required):
             result.append(cells)
     return result
+
+
+INTERVAL = (
+    amount("predicted_low_fps", "least throughput expected of a run", required=False),
+    amount("predicted_high_fps", "greatest throughput expected of a run", required=False),
+)
+"""The interval of a prediction; ``interval_fps`` of JSON is understood too."""
+
+
+def interval_of(row: Row) -> tuple[float, float] | None:
+    """Return the interval of a row's prediction; None where it has none."""
+    low, high = row["predicted_low_fps"], row["predicted_high_fps"]
+    return None if low is None or high is None else (low, max(low, high))
 
 
 def label(row: Row, *names: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from roofline.chart import _axes as axes
 from roofline.chart import _style as style
 from roofline.chart._base import Chart
-from roofline.chart._registry import Options, table_chart
+from roofline.chart._registry import table_chart
 from roofline.chart._table import Table, distinct_values
 from roofline.tables import Column, Record
 
@@ -45,7 +45,6 @@ class Agreement(Chart):
     """Strips of points, a table to a line."""
 
     strips: tuple[Strip, ...]
-    title: str = ""
 
     def records(self) -> list[Record]:
         """Return one row per table."""
@@ -121,7 +120,7 @@ class Agreement(Chart):
 
 
 @table_chart("agreement", "recomputed figures over published ones, table by table", COLUMNS)
-def compute(table: Table, options: Options) -> Agreement:
+def compute(table: Table) -> Agreement:
     """Return the chart of rows as ``roofline reproduce --format csv`` writes them."""
     strips = tuple(
         Strip(
@@ -134,7 +133,7 @@ def compute(table: Table, options: Options) -> Agreement:
         )
         for name in distinct_values(row["table"] for row in table)
     )  # fmt: skip
-    return Agreement(strips, options.title)
+    return Agreement(strips)
 
 
 def _ratio(ours: str | None, published: str | None) -> float | None:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import Chart
 from roofline.chart._labels import text_width
-from roofline.chart._panels import divide_items, draw_panels, grid_size
-from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import amounts, check_rows, distinct_values, label, words
-from roofline.tables import Column, Holds, Record, Row
+from roofline.chart._panels import PanelledChart, divide_items
+from roofline.chart._registry import Options, chart
+from roofline.chart._table import amount, amounts, check_rows, distinct_values, label, words
+from roofline.tables import Record, Row
 
 _VALUES = {
     "measured_fps": "throughput, frames/s",
@@ -34,17 +32,14 @@ _PROMISED = _RATES | {"latency_ms"}
 COLUMNS = (
     *words("platform"),
     *words("datatype", "pruning", "network", "batch", required=False),
-    Column(
-        "measured_fps",
-        "throughput in frames per second, or another column named as the value",
-        holds=Holds.POSITIVE,
+    amount(
+        "measured_fps", "throughput in frames per second, or another column named as the value"
     ),
     *amounts("peak_fps", "power_w", required=False),
-    Column(
+    amount(
         "ops",
         "operations per frame, for the theoretical compute of normalised boxes",
         required=False,
-        holds=Holds.POSITIVE,
     ),
 )
 _MOST = 28
@@ -84,12 +79,11 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
-class Boxes(Chart):
+class Boxes(PanelledChart):
     """Boxes in groups, each with the theoretical value at the compute peak where it is known."""
 
     boxes: tuple[Box, ...]
     value: str = "measured_fps"
-    title: str = ""
     normalised: bool = False
     """Whether values are shares of each machine's greatest."""
     limits: tuple[float, float] | None = None
@@ -129,11 +123,8 @@ class Boxes(Chart):
             for place, part in enumerate(parts)
         )  # fmt: skip
 
-    def size(self) -> tuple[float, float]:
-        """Return the size in inches; the width grows with the boxes, and beyond some of them the panels."""
-        panels = self.panels()
-        if len(panels) > 1:
-            return grid_size(panels, 1)
+    def panel_size(self) -> tuple[float, float]:
+        """Return the size in inches; the width grows with the boxes."""
         longest = max((len(box.group) for box in self.boxes), default=0)
         names = 0.2 if self._across() else 0.035 * longest
         return self._width(), 3.2 + names + 0.15 * self.first + 0.2 * self.last
@@ -161,12 +152,8 @@ class Boxes(Chart):
         # Room for the number of points above the highest box.
         return low, high * max(1.3, (high / low) ** 0.09)
 
-    def draw(self, ax: axes.Drawing) -> None:
+    def draw_panel(self, ax: axes.Drawing) -> None:
         """Draw boxes with quartiles, the mean as a cross, and whiskers to the least and greatest value."""
-        panels = self.panels()
-        if len(panels) > 1:
-            draw_panels(ax, panels, 1, self.title)
-            return
         prunings = self.prunings or tuple(distinct_values(box.pruning for box in self.boxes))
         shades = dict(zip(prunings, style.shades(len(prunings), 0.15, 0.9), strict=True))
         ticks: list[tuple[float, str]] = []
@@ -190,14 +177,11 @@ class Boxes(Chart):
             self._legend(ax, prunings, shades)
 
     def _legend(self, ax: axes.Drawing, prunings: Sequence[str], shades: dict[str, str]) -> None:
-        from matplotlib.patches import Patch
-
-        handles: list[Any] = [
-            Patch(facecolor=shades[name], edgecolor=style.INK, lw=0.6, label=name)
-            for name in prunings
+        handles = [
+            axes.legend_area(name, shades[name], edgecolor=style.INK, lw=0.6) for name in prunings
         ]
         if any(box.peak is not None for box in self.boxes):
-            handles.append(Patch(facecolor=style.PEAK, label="compute peak"))
+            handles.append(axes.legend_area("compute peak", style.PEAK))
         axes.legend_above(ax, self.title, columns=6, handles=handles)
 
     def _thin(self, box: Box) -> bool:
@@ -233,10 +217,9 @@ def _draw_box(ax: axes.Drawing, box: Box, where: float, shade: str, *, thin: boo
     for ink, weight in ((style.INK, 2.6), ("white", 1.2)):
         ax.plot([where], [box.mean], "x", color=ink, ms=4, mew=weight, zorder=5)
     if box.group != THEORY:
-        ax.annotate(
-            f"{len(box.values)}", (where, greatest), xytext=(0, 3.5), ha="center", fontsize=8,
-            textcoords="offset points", color=style.GREY,
-        )  # fmt: skip
+        count = f"{len(box.values)}"
+        look = {"ha": "center", "fontsize": 8, "color": style.GREY}
+        axes.write_beside(ax, count, (where, greatest), (0, 3.5), **look)
     if box.peak is not None:
         ax.plot(across, [box.peak] * 2, color=style.PEAK, lw=2, zorder=4)
 
@@ -250,7 +233,7 @@ def _name_groups(ax: axes.Drawing, ticks: Sequence[tuple[float, str]], *, across
 
 
 @chart("boxes", "spread of a value per machine and datatype, one box per pruning", COLUMNS)
-def compute(rows: Iterable[Row], options: Options = PLAIN) -> Boxes:
+def compute(rows: Iterable[Row], options: Options) -> Boxes:
     """Return the chart of a value over all rows of each machine, datatype and pruning.
 
     Where throughput is shown and rows have a peak_fps, each box shows the theoretical value too. ``fps_per_w`` and
@@ -273,7 +256,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Boxes:
     compute_it = value in derived and not any(row.get(value) for row in rows)
     shown = "measured_fps" if compute_it else value
     columns = [column for column in COLUMNS if column.name not in {"measured_fps", shown}]
-    columns.append(Column(shown, _VALUES.get(shown, "value shown"), holds=Holds.POSITIVE))
+    columns.append(amount(shown, _VALUES.get(shown, "value shown")))
     table = check_rows(rows, columns, "boxes")
     # Networks are never mixed in one box.
     several = len({row["network"] for row in table}) > 1
@@ -306,7 +289,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Boxes:
     if options.normalise:
         theory = _theory(ops, prunings, rate=value in _RATES) if value in _PROMISED else ()
         boxes = (*theory, *_normalize(boxes, machines))
-    return Boxes(boxes, value, options.title, options.normalise)
+    return Boxes(boxes, value, options.normalise)
 
 
 def _normalize(boxes: tuple[Box, ...], machines: dict[str, str]) -> tuple[Box, ...]:

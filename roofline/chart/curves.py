@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from roofline.chart import _axes as axes
 from roofline.chart import _style as style
 from roofline.chart._base import Chart
-from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import check_rows, label, varying_columns, words
-from roofline.tables import Column, Holds, Record, Row
+from roofline.chart._registry import Options, chart
+from roofline.chart._table import amount, check_rows, label, varying_columns, words
+from roofline.tables import Record, Row
 
 _SERIES = ("network", "pruning", "platform", "datatype", "backend")
 COLUMNS = (
     *words(*_SERIES, required=False),
-    Column("threads", "threads, or the column named with --x", holds=Holds.POSITIVE),
-    Column(
-        "measured_fps", "frames per second, or the column named with --y", holds=Holds.POSITIVE
-    ),
+    amount("threads", "threads, or the column named with --x"),
+    amount("measured_fps", "frames per second, or the column named with --y"),
 )
 _BANDS = {
     "predicted_fps": ("predicted_low_fps", "predicted_high_fps"),
@@ -58,7 +56,6 @@ class Curves(Chart):
     curves: tuple[Curve, ...]
     x: str = "threads"
     y: str = "measured_fps"
-    title: str = ""
 
     def records(self) -> list[Record]:
         """Return one row per point."""
@@ -85,32 +82,23 @@ class Curves(Chart):
                 ax.fill_between(xs, lows, highs, color=colour[curve.label], alpha=0.18, lw=0)
             if self.x == "threads" and len(curve.points) > 1:
                 (x0, y0), (x1, _) = curve.points[0], curve.points[-1]
-                ax.plot(
-                    [x0, x1],
-                    [y0, y0 * x1 / x0],
-                    color=colour[curve.label],
-                    lw=0.6,
-                    ls=":",
-                    zorder=1,
-                )
+                scaled = [y0, y0 * x1 / x0]
+                ax.plot([x0, x1], scaled, ":", color=colour[curve.label], lw=0.6, zorder=1)
         values = sorted({x for curve in self.curves for x, _ in curve.points})
-        ax.set(xscale="log", yscale="log")
-        axes.prefix_numbers(ax.xaxis)
-        axes.prefix_numbers(ax.yaxis)
+        axes.set_log_axes(ax, self.title, _AXIS.get(self.x, self.x), _AXIS.get(self.y, self.y))
         # Counts are few and whole; sizes in between would be written over one another.
         if len(values) <= 12 and all(float(value).is_integer() for value in values):
             from matplotlib.ticker import NullLocator
 
             ax.set_xticks(values, [f"{value:g}" for value in values])
             ax.xaxis.set_minor_locator(NullLocator())
-        axes.set_titles(ax, self.title, _AXIS.get(self.x, self.x), _AXIS.get(self.y, self.y))
         if self.x == "threads":
             axes.write_note(ax, "dotted: in proportion to the threads")
         axes.outside_legend(ax)
 
 
 @chart("curves", "one column over another, one line per configuration", COLUMNS)
-def compute(rows: Iterable[Row], options: Options = PLAIN) -> Curves:
+def compute(rows: Iterable[Row], options: Options) -> Curves:
     """Return the chart of one column over another; of several rows at one place the greatest value is shown.
 
     Args:
@@ -123,12 +111,9 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Curves:
     x, y = options.x or "threads", options.y or "measured_fps"
     columns = (
         *(column for column in COLUMNS if column.name in _SERIES),
-        Column(x, _AXIS.get(x, "horizontal axis"), holds=Holds.POSITIVE),
-        Column(y, _AXIS.get(y, "vertical axis"), holds=Holds.POSITIVE),
-        *(
-            Column(name, "end of a band", required=False, holds=Holds.POSITIVE)
-            for name in _BANDS.get(y, ())
-        ),
+        amount(x, _AXIS.get(x, "horizontal axis")),
+        amount(y, _AXIS.get(y, "vertical axis")),
+        *(amount(name, "end of a band", required=False) for name in _BANDS.get(y, ())),
     )
     table = check_rows(rows, columns, "curves")
     names = varying_columns(table, *_SERIES)
@@ -148,5 +133,4 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Curves:
         ),
         x,
         y,
-        options.title,
     )

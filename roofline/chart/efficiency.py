@@ -8,15 +8,15 @@ from typing import Any
 
 from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import Chart
-from roofline.chart._panels import divide_items, draw_panels, grid_size
-from roofline.chart._registry import Options, table_chart
+from roofline.chart._panels import PanelledChart, divide_items
+from roofline.chart._registry import table_chart
 from roofline.chart._table import (
     INTERVAL,
     RATE,
     SAYS_NOTHING,
     Table,
     amounts,
+    interval_of,
     label,
     rate_of,
     varying_columns,
@@ -38,10 +38,11 @@ COLUMNS = (
 _MOST = 26
 """Bars in one panel; more are divided, where the machine changes."""
 _SERIES = (
-    ("predicted", style.PREDICTED),
-    ("measured", style.MEASURED),
-    ("compute peak", style.PEAK),
+    ("predicted", "predicted", style.PREDICTED),
+    ("measured", "measured", style.MEASURED),
+    ("compute peak", "peak", style.PEAK),
 )
+"""Bars of a configuration: what they are called, the field that they show, and their colour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +73,10 @@ class Bars:
 
 
 @dataclass(frozen=True, slots=True)
-class EfficiencyChart(Chart):
+class EfficiencyChart(PanelledChart):
     """Bars of configurations, in the style of the QuTiBench portal."""
 
     bars: tuple[Bars, ...]
-    title: str = ""
     limits: tuple[float, float] | None = None
     """The vertical axis, where several panels share it."""
     rate: str = "frames/s"
@@ -92,26 +92,16 @@ class EfficiencyChart(Chart):
             for bar in self.bars
         ]  # fmt: skip
 
-    def size(self) -> tuple[float, float]:
-        """Return the size in inches; the width grows with the bars, and beyond some of them the panels."""
-        panels = self.panels()
-        if len(panels) > 1:
-            return grid_size(panels, 1)
+    def panel_size(self) -> tuple[float, float]:
+        """Return the size in inches; the width grows with the bars."""
         longest = max((len(bar.label) for bar in self.bars), default=0)
         return self._width(), 4.2 + (0.045 * longest if self._needs_slant() else 0.2)
 
-    def draw(self, ax: axes.Drawing) -> None:
+    def draw_panel(self, ax: axes.Drawing) -> None:
         """Draw three bars for each configuration, and the percentage on the measured one."""
-        panels = self.panels()
-        if len(panels) > 1:
-            draw_panels(ax, panels, 1, self.title)
-            return
         floor, top = self.limits or self._limits()
         width = 0.27
-        for offset, (name, colour) in zip((-width, 0.0, width), _SERIES, strict=True):
-            field = {"predicted": "predicted", "measured": "measured", "compute peak": "peak"}[
-                name
-            ]
+        for offset, (name, field, colour) in zip((-width, 0.0, width), _SERIES, strict=True):
             places = [
                 (i + offset, getattr(bar, field), bar.flag) for i, bar in enumerate(self.bars)
             ]
@@ -126,7 +116,7 @@ class EfficiencyChart(Chart):
                 hatched = [(x, height) for x, height, flag in held if flag]
                 ax.bar(
                     [x for x, _ in hatched], [height - floor for _, height in hatched], width * 0.94, bottom=floor,
-                    fill=False, hatch="////", edgecolor="white", lw=0, zorder=3,
+                    fill=False, lw=0, zorder=3, **axes.DOUBTFUL,
                 )  # fmt: skip
         for index, bar in enumerate(self.bars):
             if bar.interval is not None:
@@ -154,8 +144,9 @@ class EfficiencyChart(Chart):
         if len(self.bars) <= _MOST:
             return (self,)
         parts = divide_items(self.bars, lambda bar: bar.machine, _MOST)
-        limits = self._limits()
-        return tuple(EfficiencyChart(*_without_common(part), limits, self.rate) for part in parts)
+        named = [_without_common(part) for part in parts]
+        whole = replace(self, limits=self._limits())
+        return tuple(replace(whole, bars=bars, title=title) for bars, title in named)
 
     def _limits(self) -> tuple[float, float]:
         """Return the ends of the vertical axis, with room for the percentages on the measured bars."""
@@ -172,16 +163,13 @@ class EfficiencyChart(Chart):
         for index, bar in enumerate(self.bars):
             if bar.efficiency is None or bar.measured is None:
                 continue
-            ax.annotate(
-                percent(bar.efficiency),
-                (index, bar.measured), xytext=(0, 3), textcoords="offset points", ha="center", va="bottom",
-                fontsize=8, rotation=90 if many else 0, color=style.INK, zorder=5,
+            axes.write_beside(
+                ax, percent(bar.efficiency), (index, bar.measured), (0, 3), ha="center", va="bottom", fontsize=8,
+                rotation=90 if many else 0, color=style.INK, zorder=5,
                 bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.4},
             )  # fmt: skip
 
     def _legend(self, ax: axes.Drawing) -> None:
-        from matplotlib.patches import Patch
-
         handles: list[Any] = list(ax.get_legend_handles_labels()[0])
         if any(bar.interval for bar in self.bars):
             handles.append(
@@ -189,14 +177,8 @@ class EfficiencyChart(Chart):
             )
         flags = sorted({bar.flag for bar in self.bars if bar.flag and bar.measured is not None})
         if flags:
-            handles.append(
-                Patch(
-                    facecolor=style.MEASURED,
-                    edgecolor="white",
-                    hatch="////",
-                    label=text if len(text := ", ".join(flags)) <= 40 else "flagged as doubtful",
-                )
-            )
+            text = ", ".join(flags) if len(", ".join(flags)) <= 40 else "flagged as doubtful"
+            handles.append(axes.legend_area(text, style.MEASURED, **axes.DOUBTFUL))
         axes.legend_above(ax, self.title, handles=handles)
 
     def _width(self) -> float:
@@ -214,13 +196,8 @@ class EfficiencyChart(Chart):
     "predicted, measured and peak throughput side by side, and the efficiency in percent",
     COLUMNS,
 )
-def compute(table: Table, options: Options) -> EfficiencyChart:
-    """Return the chart of rows as ``validate`` writes them.
-
-    Args:
-        table: Configurations; a row without a measured throughput shows its prediction alone.
-        options: The title.
-    """
+def compute(table: Table) -> EfficiencyChart:
+    """Return the chart of rows as ``validate`` writes them; one without a measured throughput shows its prediction."""
     names = varying_columns(
         table, "network", "pruning", "platform", "datatype", "batch", "backend", "model"
     )
@@ -232,11 +209,11 @@ def compute(table: Table, options: Options) -> EfficiencyChart:
             row["peak_fps"],
             row["flag"] or "",
             row["platform"],
-            _interval(row),
+            interval_of(row),
         )
         for row in table
     )
-    return EfficiencyChart(bars, options.title, rate=rate_of(table))
+    return EfficiencyChart(bars, rate=rate_of(table))
 
 
 def _without_common(bars: Sequence[Bars]) -> tuple[tuple[Bars, ...], str]:
@@ -251,11 +228,6 @@ def _without_common(bars: Sequence[Bars]) -> tuple[tuple[Bars, ...], str]:
         for bar in bars
     )  # fmt: skip
     return own, ", ".join(shared if machines in shared else [machines, *shared])
-
-
-def _interval(row: Row) -> tuple[float, float] | None:
-    low, high = row["predicted_low_fps"], row["predicted_high_fps"]
-    return None if low is None or high is None else (low, max(low, high))
 
 
 def _words(row: Row, names: tuple[str, ...]) -> tuple[str, ...]:

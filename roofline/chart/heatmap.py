@@ -9,9 +9,10 @@ from roofline.chart import _axes as axes
 from roofline.chart import _style as style
 from roofline.chart._base import Chart
 from roofline.chart._labels import text_width
-from roofline.chart._registry import PLAIN, Options, chart
+from roofline.chart._registry import Options, chart
 from roofline.chart._table import (
     RATE,
+    amount,
     amounts,
     check_rows,
     distinct_values,
@@ -20,7 +21,7 @@ from roofline.chart._table import (
     varying_columns,
     words,
 )
-from roofline.tables import Column, Holds, Record, Row
+from roofline.tables import Record, Row
 
 COLUMNS = (
     *words("network", "platform"),
@@ -60,7 +61,6 @@ class Heatmap(Chart):
     cells: tuple[tuple[str, str, float], ...]
     """Row (machine), column (network) and value."""
     value: str = "predicted_fps"
-    title: str = ""
     rate: str = "frames/s"
     """What rates count."""
     across: tuple[str, ...] = ()
@@ -176,7 +176,7 @@ class Heatmap(Chart):
 
 
 @chart("heatmap", "throughput of networks on machines, coloured cells with numbers", COLUMNS)
-def compute(rows: Iterable[Row], options: Options = PLAIN) -> Heatmap:
+def compute(rows: Iterable[Row], options: Options) -> Heatmap:
     """Return the chart of rows as ``predict`` writes them; of several in one cell the greatest is shown.
 
     Args:
@@ -189,7 +189,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Heatmap:
     value = options.value or "predicted_fps"
     columns = (
         *COLUMNS[:-1],
-        Column(value, _MEANINGS.get(value, "value shown"), holds=Holds.POSITIVE),
+        amount(value, _MEANINGS.get(value, "value shown")),
         RATE,
     )
     table = check_rows(rows, columns, "heatmap")
@@ -199,9 +199,5 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Heatmap:
     for row in table:
         place = label(row, *down), label(row, *across)
         cells[place] = max(cells.get(place, 0.0), row[value])
-    return Heatmap(
-        tuple((*place, found) for place, found in cells.items()),
-        value,
-        options.title,
-        rate_of(table),
-    )
+    shown = tuple((*place, found) for place, found in cells.items())
+    return Heatmap(shown, value, rate_of(table))

@@ -8,17 +8,25 @@ from roofline.chart import _axes as axes
 from roofline.chart import _style as style
 from roofline.chart._base import Chart
 from roofline.chart._labels import place_labels
-from roofline.chart._registry import Options, table_chart
-from roofline.chart._table import Table, amounts, distinct_values, label, varying_columns, words
-from roofline.tables import Column, Holds, Record
+from roofline.chart._registry import table_chart
+from roofline.chart._table import (
+    Table,
+    amount,
+    amounts,
+    distinct_values,
+    label,
+    varying_columns,
+    words,
+)
+from roofline.tables import Column, Record
 
 COLUMNS = (
     *words("network", "platform"),
     *words("datatype", "pruning", "backend", required=False),
     Column("flag", "why a row is doubtful", required=False),
     *words("sweep", required=False),
-    Column("batch", "items per batch, threads or stream length", holds=Holds.POSITIVE),
-    Column("latency_ms", "latency of the whole batch in milliseconds", holds=Holds.POSITIVE),
+    amount("batch", "items per batch, threads or stream length"),
+    amount("latency_ms", "latency of the whole batch in milliseconds"),
     *amounts("measured_fps", "predicted_fps", required=False),
 )
 
@@ -46,7 +54,6 @@ class LatencyChart(Chart):
     """Lines of configurations."""
 
     lines: tuple[Line, ...]
-    title: str = ""
 
     def records(self) -> list[Record]:
         """Return one row per configuration and batch."""
@@ -81,11 +88,8 @@ class LatencyChart(Chart):
             hollow = [point for point in line.points if point[0] in line.doubtful]
             ax.plot([x for _, x, _ in hollow], [y for _, _, y in hollow], marks[line.network], ls="", ms=6,
                     mfc="white", mec=colour[line.machine], mew=1.0, zorder=3)  # fmt: skip
-        ax.set(xscale="log", yscale="log")
+        axes.set_log_axes(ax, self.title, "latency of the batch, ms", "throughput, frames/s")
         ax.margins(0.04)
-        axes.prefix_numbers(ax.xaxis)
-        axes.prefix_numbers(ax.yaxis)
-        axes.set_titles(ax, self.title, "latency of the batch, ms", "throughput, frames/s")
         axes.outside_legend(
             ax,
             [
@@ -126,7 +130,7 @@ class LatencyChart(Chart):
 @table_chart(
     "latency", "latency against throughput, one line per configuration over its batches", COLUMNS
 )
-def compute(table: Table, options: Options) -> LatencyChart:
+def compute(table: Table) -> LatencyChart:
     """Return the chart of rows with several batches per configuration; measured throughput goes before predicted.
 
     A point is doubtful where its row has a flag, or where batch / latency differs from the throughput by more than a
@@ -156,4 +160,4 @@ def compute(table: Table, options: Options) -> LatencyChart:
         )
         for place, points in found.items()
     )
-    return LatencyChart(lines, options.title)
+    return LatencyChart(lines)

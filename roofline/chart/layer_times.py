@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import Chart
-from roofline.chart._panels import draw_panels, grid_size
-from roofline.chart._registry import Options, table_chart
-from roofline.chart._table import Table, common_line, distinct_values, words
+from roofline.chart._panels import PanelledChart
+from roofline.chart._registry import table_chart
+from roofline.chart._table import Table, amount, common_line, distinct_values, words
 from roofline.errors import TableError
-from roofline.tables import Column, Holds, Record
+from roofline.tables import Column, Record
 
 COLUMNS = (
     *words("layer"),
     Column("op_type", "operator", required=False),
-    Column("time_ms", "predicted time in milliseconds", holds=Holds.POSITIVE),
-    Column("measured_ms", "measured time in milliseconds", required=False, holds=Holds.POSITIVE),
+    amount("time_ms", "predicted time in milliseconds"),
+    amount("measured_ms", "measured time in milliseconds", required=False),
     *words("bound", "network", "platform", "datatype", "batch", required=False),
 )
 # More layers than this are not all named: the axis would be a smear.
@@ -45,11 +43,10 @@ class LayerTime:
 
 
 @dataclass(frozen=True, slots=True)
-class LayerTimes(Chart):
+class LayerTimes(PanelledChart):
     """Layers in execution order."""
 
     layers: tuple[LayerTime, ...]
-    title: str = ""
     limits: tuple[float, float] | None = None
     """The vertical axis, where several panels share it."""
 
@@ -80,24 +77,15 @@ class LayerTimes(Chart):
             for layer in self.layers
         ]  # fmt: skip
 
-    def size(self) -> tuple[float, float]:
+    def panel_size(self) -> tuple[float, float]:
         """Return the size in inches."""
-        panels = self.panels()
-        if len(panels) > 1:
-            return grid_size(panels, 1)
         if len(self.layers) > _NAMED:
             return 10.0, 4.4
         longest = max((len(_shorten(layer.name)) for layer in self.layers), default=0)
         return max(5.5, 0.19 * len(self.layers) + 1.2), 4.0 + 0.055 * longest
 
-    def draw(self, ax: axes.Drawing) -> None:
+    def draw_panel(self, ax: axes.Drawing) -> None:
         """Draw the predicted time as a bar in the colour of its bound, and the measured time as a mark above it."""
-        from matplotlib.patches import Patch
-
-        panels = self.panels()
-        if len(panels) > 1:
-            draw_panels(ax, panels, 1, self.title)
-            return
         places = range(len(self.layers))
         floor, top = self.limits or self._limits()
         bounds = distinct_values(layer.bound for layer in self.layers)
@@ -126,16 +114,11 @@ class LayerTimes(Chart):
                 places, [_shorten(layer.name) for layer in self.layers], rotation=90, fontsize=7
             )
         ax.grid(visible=False, axis="x")
-        axes.set_titles(
-            ax,
-            self.title,
-            "" if len(places) <= _NAMED else "layer, in execution order",
-            "time, ms",
-        )
-        handles: list[Any] = [
-            Patch(
-                facecolor=style.BOUND.get(name, style.PRACTICE),
-                label=f"{name}-bound" if name else "predicted",
+        across = "" if len(places) <= _NAMED else "layer, in execution order"
+        axes.set_titles(ax, self.title, across, "time, ms")
+        handles = [
+            axes.legend_area(
+                f"{name}-bound" if name else "predicted", style.BOUND.get(name, style.PRACTICE)
             )
             for name in bounds
         ]
@@ -147,7 +130,7 @@ class LayerTimes(Chart):
 
 
 @table_chart("layers", "the time of each layer and what holds it back", COLUMNS)
-def compute(table: Table, options: Options) -> LayerTimes:
+def compute(table: Table) -> LayerTimes:
     """Return the chart of the layers of one prediction, as ``predict --layers`` writes them.
 
     Raises:
@@ -166,13 +149,11 @@ def compute(table: Table, options: Options) -> LayerTimes:
                 f"the layers are of several predictions: {', '.join(runs[:4])}",
                 repair=f"Give one {name} at a time",
             )
-    return LayerTimes(
-        tuple(
-            LayerTime(row["layer"], row["time_ms"], row["measured_ms"], row["bound"] or "")
-            for row in table
-        ),
-        options.title or common_line(table, "network", "platform", "datatype"),
+    layers = tuple(
+        LayerTime(row["layer"], row["time_ms"], row["measured_ms"], row["bound"] or "")
+        for row in table
     )
+    return LayerTimes(layers, title=common_line(table, "network", "platform", "datatype"))
 
 
 def _shorten(name: str) -> str:

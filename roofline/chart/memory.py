@@ -6,20 +6,19 @@ from dataclasses import dataclass, replace
 
 from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import Chart
-from roofline.chart._panels import divide_items, draw_panels, grid_size
-from roofline.chart._registry import Options, table_chart
-from roofline.chart._table import Table, common_line, label, varying_columns, words
-from roofline.tables import Column, Holds, Record
+from roofline.chart._panels import PanelledChart, divide_items
+from roofline.chart._registry import table_chart
+from roofline.chart._table import Table, amount, common_line, label, varying_columns, words
+from roofline.tables import Record
 
 COLUMNS = (
     *words("network", "platform"),
     *words("datatype", "batch", required=False),
-    Column("devices", "machines that share the decoder", required=False, holds=Holds.POSITIVE),
-    Column("context", "positions of the prompt", holds=Holds.POSITIVE),
-    Column("weight_bytes", "bytes of weights on each device", holds=Holds.POSITIVE),
-    Column("cache_bytes", "bytes of all caches on each device", holds=Holds.POSITIVE),
-    Column("memory_bytes", "bytes that a device holds", required=False, holds=Holds.POSITIVE),
+    amount("devices", "machines that share the decoder", required=False),
+    amount("context", "positions of the prompt"),
+    amount("weight_bytes", "bytes of weights on each device"),
+    amount("cache_bytes", "bytes of all caches on each device"),
+    amount("memory_bytes", "bytes that a device holds", required=False),
 )
 _MOST = 12
 """Bars in one row: more are no longer legible at the width of a page."""
@@ -50,11 +49,10 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class MemoryChart(Chart):
+class MemoryChart(PanelledChart):
     """Stacked bars over the context, side by side for machines and numbers of requests."""
 
     bars: tuple[Bar, ...]
-    title: str = ""
     most: float | None = None
     """The top of the vertical axis in bytes, where several panels share it."""
 
@@ -81,21 +79,12 @@ class MemoryChart(Chart):
         )
         return tuple(replace(self, bars=tuple(part), title="", most=most) for part in parts)
 
-    def size(self) -> tuple[float, float]:
-        """Return the size in inches; the width grows with the bars, and beyond some of them the panels."""
-        panels = self.panels()
-        if len(panels) > 1:
-            return grid_size(panels, 1)
+    def panel_size(self) -> tuple[float, float]:
+        """Return the size in inches; the width grows with the bars."""
         return max(7.0, 0.5 * len(self.bars) + 3.0), 5.0
 
-    def draw(self, ax: axes.Drawing) -> None:
+    def draw_panel(self, ax: axes.Drawing) -> None:
         """Draw weights, cache and what is free on each other; what exceeds the memory is hatched."""
-        from matplotlib.patches import Patch
-
-        panels = self.panels()
-        if len(panels) > 1:
-            draw_panels(ax, panels, 1, self.title)
-            return
         colours = dict(zip(_PARTS, (style.INK, style.BOUND["memory"], "white"), strict=True))
         groups: dict[str, list[Bar]] = {}
         for bar in self.bars:
@@ -128,16 +117,15 @@ class MemoryChart(Chart):
         if self.most is not None:
             ax.set_ylim(0, 1.05 * self.most / 1e9)
         axes.set_titles(ax, self.title, "positions of the prompt", "GB on each device")
-        handles = [Patch(fc=colours[part], ec=style.GREY, label=part) for part in _PARTS]
+        handles = [axes.legend_area(part, colours[part], ec=style.GREY) for part in _PARTS]
         if not all(bar.fits for bar in self.bars):
-            handles.append(
-                Patch(fc=colours["cache"], ec=style.GREY, hatch="///", label="does not fit")
-            )
+            look = {"ec": style.GREY, "hatch": "///"}
+            handles.append(axes.legend_area("does not fit", colours["cache"], **look))
         axes.outside_legend(ax, handles)
 
 
 @table_chart("memory", "weights, caches and free memory of decoders over the context", COLUMNS)
-def compute(table: Table, options: Options) -> MemoryChart:
+def compute(table: Table) -> MemoryChart:
     """Return the chart of predictions of decoders at several contexts."""
     names = varying_columns(table, "network", "datatype", "batch")
     bars: dict[tuple[str, float], Bar] = {}
@@ -149,6 +137,4 @@ def compute(table: Table, options: Options) -> MemoryChart:
         bars[group, row["context"]] = Bar(
             group, row["context"], row["weight_bytes"], row["cache_bytes"], row["memory_bytes"]
         )
-    return MemoryChart(
-        tuple(bars.values()), options.title or common_line(table, "network", "datatype")
-    )
+    return MemoryChart(tuple(bars.values()), title=common_line(table, "network", "datatype"))

@@ -9,7 +9,7 @@ from roofline.chart import _axes as axes
 from roofline.chart import _style as style
 from roofline.chart._base import Chart
 from roofline.chart._labels import place_labels
-from roofline.chart._registry import Options, table_chart
+from roofline.chart._registry import table_chart
 from roofline.chart._table import Table, amounts, distinct_values, words
 from roofline.errors import TableError
 from roofline.tables import Column, Record, Row
@@ -36,7 +36,6 @@ class Needs(Chart):
     """Network, datatype and batch in words; points in the order of bandwidth."""
     machines: tuple[tuple[str, str, Point], ...]
     """Machine, answer and where it lies."""
-    title: str = ""
 
     def records(self) -> list[Record]:
         """Return one row per point of a curve and per machine."""
@@ -56,8 +55,6 @@ class Needs(Chart):
 
     def draw(self, ax: axes.Drawing) -> None:
         """Draw what is out of reach below each curve, and every machine in the colour of its answer."""
-        ax.set_xscale("log")
-        ax.set_yscale("log")
         for answer, colour in _ANSWERS.items():
             own = [place for _, verdict, place in self.machines if verdict == answer]
             if own:
@@ -81,11 +78,8 @@ class Needs(Chart):
                 ax.fill_between(
                     [left, *xs], low, [top, *ys], color=style.GREY, alpha=0.10, zorder=0, lw=0
                 )
-        ax.set_xlim(left, right)
-        ax.set_ylim(low, top)
-        axes.prefix_numbers(ax.xaxis)
-        axes.prefix_numbers(ax.yaxis)
-        axes.set_titles(ax, self.title, "memory bandwidth, B/s", "peak, OP/s")
+        axes.set_log_axes(ax, self.title, "memory bandwidth, B/s", "peak, OP/s")
+        ax.set(xlim=(left, right), ylim=(low, top))
         axes.legend_above(ax, self.title, columns=4)
         _name(ax, self.machines)
 
@@ -106,7 +100,7 @@ def _name(ax: axes.Drawing, machines: Sequence[tuple[str, str, Point]]) -> None:
     "what a network asks of any machine, in bandwidth and peak, and the machines (from advise)",
     COLUMNS,
 )
-def compute(table: Table, options: Options) -> Needs:
+def compute(table: Table) -> Needs:
     """Return the chart of what ``advise --format json`` writes.
 
     Raises:
@@ -136,7 +130,7 @@ def compute(table: Table, options: Options) -> Needs:
             if row["platform"]
         )
     )
-    return Needs(curves, machines, options.title)
+    return Needs(curves, machines)
 
 
 def _subject(row: Row) -> str:

@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from roofline.chart import _axes as axes
 from roofline.chart import _style as style
 from roofline.chart._base import Chart
-from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import check_rows, distinct_values, label, words
+from roofline.chart._registry import Options, chart
+from roofline.chart._table import amount, check_rows, distinct_values, label, words
 from roofline.precision import width_of
-from roofline.tables import Column, Holds, Record, Row
+from roofline.tables import Record, Row
 
 COLUMNS = (
     *words("network", "platform", "datatype", "pruning"),
-    Column(
-        "measured_fps",
-        "throughput in frames per second, or another column named as the value",
-        holds=Holds.POSITIVE,
+    amount(
+        "measured_fps", "throughput in frames per second, or another column named as the value"
     ),
 )
 _ACROSS = 3
@@ -60,7 +58,6 @@ class Orthogonality(Chart):
     """Squares of machines and networks."""
 
     squares: tuple[Square, ...]
-    title: str = ""
 
     def records(self) -> list[Record]:
         """Return one row per square."""
@@ -135,7 +132,7 @@ def _lines(label: str) -> str:
 @chart(
     "orthogonality", "what pruning and quantization gain alone and together, as a square", COLUMNS
 )
-def compute(rows: Iterable[Row], options: Options = PLAIN) -> Orthogonality:
+def compute(rows: Iterable[Row], options: Options) -> Orthogonality:
     """Return a square for each machine and network that was run at two datatypes and two prunings.
 
     The widest and the narrowest datatype are taken, the dense network and the one pruned last in the table; of several
@@ -145,9 +142,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Orthogonality:
         TableError: A column is missing or a cell is no number.
     """
     value = options.value or "measured_fps"
-    table = check_rows(
-        rows, (*COLUMNS[:-1], Column(value, "value shown", holds=Holds.POSITIVE)), "orthogonality"
-    )
+    table = check_rows(rows, (*COLUMNS[:-1], amount(value, "value shown")), "orthogonality")
     best: dict[tuple[str, str, str], float] = {}
     for row in table:
         place = label(row, "network", "platform"), row["datatype"], row["pruning"]
@@ -174,4 +169,4 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Orthogonality:
         values = [corner for corner in corners if corner is not None]
         if len(values) == 4:
             squares.append(Square(name, wide, narrow, "dense", prunings[-1], *values))
-    return Orthogonality(tuple(squares), options.title)
+    return Orthogonality(tuple(squares))

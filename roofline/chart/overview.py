@@ -10,7 +10,7 @@ from roofline.chart import _axes as axes
 from roofline.chart import _style as style
 from roofline.chart._base import Chart
 from roofline.chart._labels import text_width
-from roofline.chart._registry import Options, table_chart
+from roofline.chart._registry import table_chart
 from roofline.chart._table import Cells, Table, distinct_values, words
 from roofline.number_format import percent
 from roofline.tables import Column, Record
@@ -49,7 +49,6 @@ class Overview(Chart):
     """A table of machines and networks."""
 
     entries: tuple[Entry, ...]
-    title: str = ""
 
     def records(self) -> list[Record]:
         """Return one row per cell that is not empty."""
@@ -137,13 +136,13 @@ class Overview(Chart):
 
 
 @table_chart("overview", "a table of what was run where: datatypes, prunings and batches", COLUMNS)
-def compute(table: Table, options: Options) -> Overview:
+def compute(table: Table) -> Overview:
     """Return the table of any rows that name networks and machines."""
     entries = [
         _entry([row for row in table if _place(row) == place], *place)
         for place in distinct_values(map(_place, table))
     ]
-    return Overview(tuple(entries), options.title)
+    return Overview(tuple(entries))
 
 
 def _place(row: Cells) -> tuple[str, str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -12,19 +12,21 @@ from roofline.chart import _axes as axes
 from roofline.chart import _style as style
 from roofline.chart._base import OneSizeChart
 from roofline.chart._labels import LOWER_LEFT, UPPER_RIGHT, in_lines, place_labels
-from roofline.chart._registry import Options, table_chart
+from roofline.chart._registry import Options, chart
 from roofline.chart._table import (
     INTERVAL,
     Cells,
-    Table,
+    amount,
     amounts,
+    check_rows,
     distinct_values,
+    interval_of,
     label,
     varying_columns,
     words,
 )
 from roofline.errors import OptionError
-from roofline.tables import Column, Holds, Record
+from roofline.tables import Column, Holds, Record, Row
 
 COLUMNS = (
     *words("network", "platform"),
@@ -32,7 +34,7 @@ COLUMNS = (
     Column("task", "data set of the accuracy; accuracies compare within one", required=False),
     Column("accuracy", "accuracy in percent", holds=Holds.PERCENT),
     *amounts("predicted_fps", "measured_fps", required=False),
-    Column("latency_ms", "latency in milliseconds", required=False, holds=Holds.POSITIVE),
+    amount("latency_ms", "latency in milliseconds", required=False),
     *INTERVAL,
 )
 
@@ -70,7 +72,6 @@ class Pareto(OneSizeChart):
     candidates: tuple[Candidate, ...]
     value: str = "fps"
     """``fps`` (more is better) or ``latency_ms`` (less is better)."""
-    title: str = ""
 
     def records(self) -> list[Record]:
         """Return one row per configuration and series."""
@@ -175,12 +176,7 @@ class Pareto(OneSizeChart):
         )  # fmt: skip
 
     def _legend(self, marks: Mapping[str, str]) -> list[Any]:
-        from matplotlib.lines import Line2D
-
-        def entry(label: str, **look: Any) -> Line2D:
-            drawn: axes.Drawing = Line2D
-            return drawn([], [], label=label, **{"ls": "", **look})
-
+        entry = axes.legend_mark
         series = {candidate.series for candidate in self.candidates}
         first = next(iter(marks.values()), "o")
         handles = [
@@ -210,16 +206,16 @@ class Pareto(OneSizeChart):
         return handles
 
 
-@table_chart(
+@chart(
     "pareto",
     "accuracy over throughput or latency, predicted and measured, with their frontiers",
     COLUMNS,
 )
-def compute(table: Table, options: Options) -> Pareto:
+def compute(rows: Iterable[Row], options: Options) -> Pareto:
     """Return the chart of rows that have an accuracy.
 
     Args:
-        table: Configurations; of several with the same name the best is taken (the best batch).
+        rows: Configurations; of several with the same name the best is taken (the best batch).
         options: The title; ``value`` is ``fps`` (default) or ``latency_ms``.
 
     Raises:
@@ -228,6 +224,7 @@ def compute(table: Table, options: Options) -> Pareto:
     value = options.value or "fps"
     if value not in {"fps", "latency_ms"}:
         raise OptionError(f"a pareto chart cannot show {value!r}", repair="Use fps or latency_ms")
+    table = check_rows(rows, COLUMNS, "pareto")
     names = varying_columns(table, "network", "pruning", "platform", "datatype", "backend")
     fields = (
         (("theoretical", "predicted_fps"), ("measured", "measured_fps"))
@@ -239,11 +236,10 @@ def compute(table: Table, options: Options) -> Pareto:
         for series, field in fields:
             if row[field] is None:
                 continue
-            low, high = row["predicted_low_fps"], row["predicted_high_fps"]
             entry = Candidate(
                 label(row, *names), series, row[field], row["accuracy"], row["task"] or "",
                 machine=row["platform"], batch=_batch(row) if series == "measured" else "",
-                interval=(low, max(low, high)) if series == "theoretical" and low and high else None,
+                interval=interval_of(row) if series == "theoretical" else None,
             )  # fmt: skip
             place = entry.label, series, entry.task
             other = best.get(place)
@@ -252,7 +248,7 @@ def compute(table: Table, options: Options) -> Pareto:
             )
             if better:
                 best[place] = entry
-    return Pareto(tuple(best.values()), value, options.title)
+    return Pareto(tuple(best.values()), value)
 
 
 def _batch(row: Cells) -> str:

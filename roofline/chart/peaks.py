@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from roofline.chart import _axes as axes
 from roofline.chart import _style as style
 from roofline.chart._base import Chart
-from roofline.chart._registry import Options, table_chart
+from roofline.chart._registry import table_chart
 from roofline.chart._table import Table, amounts, distinct_values, words
 from roofline.precision import COMPUTE_DATATYPES
 from roofline.tables import Record
@@ -24,7 +24,6 @@ class Peaks(Chart):
 
     machines: tuple[tuple[str, str, float, float], ...]
     """Machine, datatype, peak in OP/s, bandwidth in B/s."""
-    title: str = ""
 
     def records(self) -> list[Record]:
         """Return one row per machine and datatype."""
@@ -35,11 +34,9 @@ class Peaks(Chart):
 
     def size(self) -> tuple[float, float]:
         """Return the size in inches."""
-        bars = len(self.machines) + len(distinct_values(name for name, *_ in self.machines))
-        return 8.0, max(
-            2.8,
-            0.19 * bars + 0.09 * len(distinct_values(name for name, *_ in self.machines)) + 1.4,
-        )
+        names = len({name for name, *_ in self.machines})
+        bars = len(self.machines) + names
+        return 8.0, max(2.8, 0.19 * bars + 0.09 * names + 1.4)
 
     def draw(self, ax: axes.Drawing) -> None:
         """Draw, for each machine, a bar per datatype and one for the bandwidth, on one logarithmic axis."""
@@ -82,14 +79,9 @@ class Peaks(Chart):
 
 
 @table_chart("peaks", "peak performance by datatype and memory bandwidth of machines", COLUMNS)
-def compute(table: Table, options: Options) -> Peaks:
+def compute(table: Table) -> Peaks:
     """Return the chart of rows as ``predict`` and ``platforms`` write them."""
-    return Peaks(
-        tuple(
-            distinct_values(
-                (row["platform"], row["datatype"], row["peak_op_s"], row["bandwidth_b_s"])
-                for row in table
-            )
-        ),
-        options.title,
+    machines = distinct_values(
+        (row["platform"], row["datatype"], row["peak_op_s"], row["bandwidth_b_s"]) for row in table
     )
+    return Peaks(tuple(machines))

@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import ClassVar
 
 from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import Chart
-from roofline.chart._panels import draw_panels, grid_size
-from roofline.chart._registry import Options, table_chart
-from roofline.chart._table import Table, amounts, distinct_values, label, varying_columns, words
+from roofline.chart._panels import PanelledChart
+from roofline.chart._registry import Options, chart
+from roofline.chart._table import (
+    Table,
+    amount,
+    amounts,
+    check_rows,
+    distinct_values,
+    label,
+    varying_columns,
+    words,
+)
 from roofline.errors import OptionError
-from roofline.tables import Column, Holds, Record
+from roofline.tables import Column, Record, Row
 
 COLUMNS = (
     *words("platform"),
     *words("datatype", "network", "pruning", "batch", "backend", required=False),
     *amounts("power_w"),
-    Column(
+    amount(
         "board_power_w",
         "power of the bare board: nothing configured, nothing running",
         required=False,
-        holds=Holds.POSITIVE,
     ),
-    Column(
+    amount(
         "idle_power_w",
         "power with operating system, bitstream and peripherals, at rest",
         required=False,
-        holds=Holds.POSITIVE,
     ),
-    Column(
-        "measured_fps", "throughput in frames per second", required=False, holds=Holds.POSITIVE
-    ),
+    amount("measured_fps", "throughput in frames per second", required=False),
     Column("power_flag", "why the power is doubtful", required=False),
 )
 _VALUES = {
@@ -46,7 +52,6 @@ _PARTS = (
     ("network", "#B5473C"),
     ("not divided", "#8C8C8C"),
 )
-_ACROSS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +89,14 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class PowerChart(Chart):
+class PowerChart(PanelledChart):
     """Bars of configurations, a panel for each machine and datatype."""
 
     loads: tuple[Load, ...]
     shown: str = "power_w"
-    title: str = ""
     limits: tuple[float, float] | None = None
     """The vertical axis, where several panels share it."""
+    across: ClassVar[int] = 3
     inner: bool = False
     """Whether this is a panel of another chart, whose legend stands elsewhere."""
 
@@ -112,20 +117,20 @@ class PowerChart(Chart):
             for load in self.loads
         ]  # fmt: skip
 
-    def size(self) -> tuple[float, float]:
+    def panel_size(self) -> tuple[float, float]:
         """Return the size in inches."""
-        if len(self.machines) > 1:
-            return grid_size(self._panels(), _ACROSS)
         longest = max((len(load.label) for load in self.loads), default=0)
         width, height = 0.8 + 0.26 * len(self.loads), 2.6 + 0.055 * longest
         return (max(2.9, width), height) if self.inner else (max(5.5, width), height + 0.6)
 
     def draw(self, ax: axes.Drawing) -> None:
-        """Draw bars with their value on top; power is stacked from the board upwards."""
-        if len(self.machines) > 1:
-            draw_panels(ax, self._panels(), _ACROSS, self.title)
+        """Draw the panels, with one legend for all."""
+        PanelledChart.draw(self, ax)
+        if not self.inner:
             self._legend(ax)
-            return
+
+    def draw_panel(self, ax: axes.Drawing) -> None:
+        """Draw bars with their value on top; power is stacked from the board upwards."""
         stacked = self.shown == "power_w"
         values = [load.value(self.shown) or 0.0 for load in self.loads]
         low, high = self.limits or _limits(values, log=not stacked)
@@ -140,12 +145,11 @@ class PowerChart(Chart):
             else:
                 ax.bar(index, value - low, 0.78, bottom=low, color=style.PRACTICE, zorder=2)
             if load.flag:
-                ax.bar(
-                    index, value - low, 0.78, bottom=low, fill=False, hatch="////", edgecolor="white", lw=0, zorder=3,
-                )  # fmt: skip
+                look = {"fill": False, "lw": 0, "zorder": 3, **axes.DOUBTFUL}
+                ax.bar(index, value - low, 0.78, bottom=low, **look)
             text = f"{value:.1f}" if stacked else style.shorten(value)
-            ax.annotate(text, (index, value), xytext=(0, 2), textcoords="offset points", ha="center",
-                        va="bottom", fontsize=7.5, rotation=90 if len(text) > 4 else 0)  # fmt: skip
+            look = {"fontsize": 7.5, "rotation": 90 if len(text) > 4 else 0}
+            axes.write_beside(ax, text, (index, value), (0, 2), ha="center", va="bottom", **look)
         if not stacked:
             ax.set_yscale("log")
             axes.prefix_numbers(ax.yaxis)
@@ -157,50 +161,47 @@ class PowerChart(Chart):
         ax.grid(visible=False, axis="x")
         axes.set_titles(ax, self.title or self.machines[0], y=_VALUES[self.shown])
         ax.title.set_fontsize(9)
-        if not self.inner:
-            self._legend(ax)
 
-    def _panels(self) -> list[PowerChart]:
+    def panels(self) -> Sequence[PowerChart]:
+        """Return one part for each machine and datatype."""
+        if len(self.machines) <= 1:
+            return (self,)
         values = [v for v in (load.value(self.shown) for load in self.loads) if v]
         log = self.shown != "power_w"
         return [
             PowerChart(
-                tuple(load for load in self.loads if load.machine == machine), self.shown, machine,
-                _limits(values, log=log) if log else None, inner=True,
+                tuple(load for load in self.loads if load.machine == machine), self.shown,
+                _limits(values, log=log) if log else None, inner=True, title=machine,
             )
             for machine in self.machines
         ]  # fmt: skip
 
     def _legend(self, ax: axes.Drawing) -> None:
-        from matplotlib.patches import Patch
-
         known = [any(load.stack()[part] for load in self.loads) for part in range(4)]
         handles = [
-            Patch(facecolor=colour, label=name)
+            axes.legend_area(name, colour)
             for (name, colour), seen in zip(_PARTS, known, strict=True)
             if seen and self.shown == "power_w" and sum(known) > 1
         ]
         if any(load.flag for load in self.loads):
-            handles.append(
-                Patch(facecolor=style.GREY, hatch="////", edgecolor="white", label="doubtful")
-            )
+            handles.append(axes.legend_area("doubtful", style.GREY, **axes.DOUBTFUL))
         if handles:
             figure = ax.get_figure()
             columns = len(handles) if figure.get_size_inches()[0] > 7 else 2
             figure.legend(handles=handles, loc="outside lower center", ncols=columns)
 
 
-@table_chart(
+@chart(
     "power",
     "measured power per machine, datatype, network and pruning, stacked where its parts are known",
     COLUMNS,
 )
-def compute(table: Table, options: Options) -> PowerChart:
+def compute(rows: Iterable[Row], options: Options) -> PowerChart:
     """Return the chart of rows with a measured power; of several in one place (batches) the mean is shown.
 
     Args:
-        table: Measured rows.
-        options: The title; ``value`` is ``power_w`` (default), ``fps_per_w`` or ``energy_mj``.
+        rows: Measured rows.
+        options: ``value`` is ``power_w`` (default), ``fps_per_w`` or ``energy_mj``.
 
     Raises:
         OptionError: The value is another.
@@ -210,6 +211,7 @@ def compute(table: Table, options: Options) -> PowerChart:
         raise OptionError(
             f"a power chart cannot show {shown!r}", repair=f"Use one of {', '.join(_VALUES)}"
         )
+    table = check_rows(rows, COLUMNS, "power")
     names = [
         name for name in varying_columns(table, "network", "pruning") if table and table[0][name]
     ]
@@ -218,9 +220,7 @@ def compute(table: Table, options: Options) -> PowerChart:
         if shown == "power_w" or row["measured_fps"] is not None:
             machine = label(row, "platform", "datatype", "backend")
             found.setdefault((machine, label(row, *names) or "load"), []).append(row)
-    return PowerChart(
-        tuple(_load(place, own) for place, own in found.items()), shown, options.title
-    )
+    return PowerChart(tuple(_load(place, own) for place, own in found.items()), shown)
 
 
 def _load(place: tuple[str, str], rows: Table) -> Load:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import Chart
-from roofline.chart._panels import draw_panels, grid_size
-from roofline.chart._registry import PLAIN, Options, chart
+from roofline.chart._panels import PanelledChart
+from roofline.chart._registry import Options, chart
 from roofline.chart._table import check_rows, distinct_values
 from roofline.errors import TableError
 from roofline.number_format import plural
@@ -32,7 +31,6 @@ COLUMNS = (
 )
 FAR = 3.0
 """A sample beyond this factor from the bulk of its series is a glitch of the meter."""
-_ACROSS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +50,13 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class PowerSeries(Chart):
+class PowerSeries(PanelledChart):
     """Series of power, all on the same axes."""
 
     series: tuple[Series, ...]
-    title: str = ""
     limits: tuple[float, float] | None = None
     """Seconds and watts at the ends of the axes, where several panels share them."""
+    across: ClassVar[int] = 2
 
     @property
     def most_rows(self) -> int:
@@ -76,17 +74,12 @@ class PowerSeries(Chart):
             )
         ]
 
-    def size(self) -> tuple[float, float]:
+    def panel_size(self) -> tuple[float, float]:
         """Return the size in inches."""
-        if len(self.series) > 1:
-            return grid_size(self._panels(), _ACROSS)
         return 5.4, 2.0
 
-    def draw(self, ax: axes.Drawing) -> None:
-        """Draw an area under each series with its median, and say how many samples were dropped."""
-        if len(self.series) > 1:
-            draw_panels(ax, self._panels(), _ACROSS, self.title)
-            return
+    def draw_panel(self, ax: axes.Drawing) -> None:
+        """Draw an area under the series with its median, and say how many samples were dropped."""
         series = next(iter(self.series))
         seconds, watts = self.limits or _ends(self.series)
         colour = style.machine_colour(series.name)
@@ -96,16 +89,15 @@ class PowerSeries(Chart):
         ax.plot(times, values, drawstyle="steps-mid", color=colour, lw=0.9, zorder=3)
         ax.axhline(series.median, color=style.INK, lw=0.9, ls="--", zorder=4)
         lost = f", {len(series.dropped)} of {plural(len(series.samples) + len(series.dropped), 'sample')} dropped"
-        axes.set_titles(
-            ax,
-            f"{series.name}: median {series.median:.3g} W{lost if series.dropped else ''}",
-            "time, s",
-            "power, W",
-        )
+        title = f"{series.name}: median {series.median:.3g} W{lost if series.dropped else ''}"
+        axes.set_titles(ax, title, "time, s", "power, W")
         ax.title.set_fontsize(9)
         ax.set(xlim=(0, seconds), ylim=(0, watts))
 
-    def _panels(self) -> list[PowerSeries]:
+    def panels(self) -> Sequence[PowerSeries]:
+        """Return one part for each series; all have the same axes."""
+        if len(self.series) <= 1:
+            return (self,)
         limits = _ends(self.series)
         return [PowerSeries((series,), limits=limits) for series in self.series]
 
@@ -144,7 +136,7 @@ def divide_samples(
     "measured power over time, one panel per series; glitches of the meter dropped",
     COLUMNS,
 )
-def compute(rows: Iterable[Row], options: Options = PLAIN) -> PowerSeries:
+def compute(rows: Iterable[Row], _options: Options) -> PowerSeries:
     """Return the chart of samples in the order they are given; glitches are dropped as `divide_samples` says.
 
     Raises:
@@ -163,7 +155,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> PowerSeries:
         good, bad = divide_samples(sorted(found[name]))
         if good:
             series.append(Series(name, tuple(good), tuple(bad)))
-    return PowerSeries(tuple(series), options.title)
+    return PowerSeries(tuple(series))
 
 
 def _product(voltage: Any, current: Any) -> float | None:

@@ -9,7 +9,7 @@ from roofline.chart import _style as style
 from roofline.chart._axes import Drawing, legend_mark
 from roofline.chart._base import OneSizeChart
 from roofline.chart._labels import place_labels
-from roofline.chart._registry import Options, table_chart
+from roofline.chart._registry import table_chart
 from roofline.chart._table import Table, amounts, distinct_values, label, words
 from roofline.chart.rooflines import Roof, RooflineChart
 from roofline.model import attainable
@@ -44,7 +44,6 @@ class PrecisionChart(OneSizeChart):
 
     roofs: tuple[Roof, ...]
     paths: tuple[Path, ...]
-    title: str = ""
 
     def records(self) -> list[Record]:
         """Return one row per step of each path."""
@@ -95,7 +94,7 @@ class PrecisionChart(OneSizeChart):
 @table_chart(
     "precision", "how networks move on the roofline from wide to narrow datatypes", COLUMNS
 )
-def compute(table: Table, options: Options) -> PrecisionChart:
+def compute(table: Table) -> PrecisionChart:
     """Return the chart of rows as ``predict`` writes them for several datatypes."""
     roofs = distinct_values(
         Roof(row["platform"], row["datatype"], row["peak_op_s"], row["bandwidth_b_s"])
@@ -112,4 +111,4 @@ def compute(table: Table, options: Options) -> PrecisionChart:
         Path(*place, tuple(sorted(own.values(), key=lambda step: -width_of(step[0]))))
         for place, own in steps.items()
     )
-    return PrecisionChart(tuple(roofs), paths, options.title)
+    return PrecisionChart(tuple(roofs), paths)

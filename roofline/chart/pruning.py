@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from roofline.chart import _axes as axes
 from roofline.chart import _style as style
 from roofline.chart._base import OneSizeChart
-from roofline.chart._registry import Options, table_chart
-from roofline.chart._table import Table, amounts, distinct_values, words
+from roofline.chart._registry import table_chart
+from roofline.chart._table import Table, amount, amounts, distinct_values, words
 from roofline.number_format import percent
-from roofline.tables import Column, Holds, Record
+from roofline.tables import Record
 
 COLUMNS = (
     *words("network"),
-    Column("keep_channels", "share of the inner channels that stay, 0 to 1", holds=Holds.POSITIVE),
+    amount("keep_channels", "share of the inner channels that stay, 0 to 1"),
     *amounts("ops", "parameters"),
 )
 _QUANTITIES = (("operations", 0, "-"), ("weights", 1, "--"), ("operations per weight", 2, ":"))
@@ -41,7 +41,6 @@ class PruningChart(OneSizeChart):
     """Requirements over the share of channels kept."""
 
     networks: tuple[PrunedNetwork, ...]
-    title: str = ""
 
     def records(self) -> list[Record]:
         """Return one row per network and share."""
@@ -93,7 +92,7 @@ class PruningChart(OneSizeChart):
 @table_chart(
     "pruning", "operations, weights and intensity over the share of channels kept", COLUMNS
 )
-def compute(table: Table, options: Options) -> PruningChart:
+def compute(table: Table) -> PruningChart:
     """Return the chart of rows with the requirements of pruned networks."""
     networks = tuple(
         PrunedNetwork(
@@ -111,7 +110,7 @@ def compute(table: Table, options: Options) -> PruningChart:
         )
         for name in distinct_values(row["network"] for row in table)
     )
-    return PruningChart(networks, options.title)
+    return PruningChart(networks)
 
 
 def _percent(value: float, _: object) -> str:

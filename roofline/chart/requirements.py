@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from roofline.chart import _axes as axes
 from roofline.chart import _style as style
 from roofline.chart._base import Chart
-from roofline.chart._registry import Options, table_chart
+from roofline.chart._registry import table_chart
 from roofline.chart._table import Table, amounts, distinct_values, label, varying_columns, words
 from roofline.tables import Record
 
@@ -24,7 +24,6 @@ class Requirements(Chart):
 
     networks: tuple[tuple[str, float, float], ...]
     """Name, operations per frame, weight elements."""
-    title: str = ""
 
     def records(self) -> list[Record]:
         """Return one row per network."""
@@ -66,12 +65,8 @@ class Requirements(Chart):
 
 
 @table_chart("requirements", "operations and weights of networks as bars", COLUMNS)
-def compute(table: Table, options: Options) -> Requirements:
+def compute(table: Table) -> Requirements:
     """Return the chart of rows as ``count`` writes its totals."""
     names = varying_columns(table, "network", "pruning")
-    return Requirements(
-        tuple(
-            distinct_values((label(row, *names), row["ops"], row["parameters"]) for row in table)
-        ),
-        options.title,
-    )
+    networks = ((label(row, *names), row["ops"], row["parameters"]) for row in table)
+    return Requirements(tuple(distinct_values(networks)))

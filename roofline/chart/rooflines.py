@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from roofline.chart import _axes as axes
@@ -11,13 +11,15 @@ from roofline.chart import _style as style
 from roofline.chart._base import Chart
 from roofline.chart._inner import on_chip
 from roofline.chart._labels import spread
-from roofline.chart._registry import Options, table_chart
+from roofline.chart._registry import Options, chart
 from roofline.chart._roof_points import Point, Roof, draw_layers, draw_networks
 from roofline.chart._table import (
     ESTIMATES,
     Cells,
     Table,
+    amount,
     amounts,
+    check_rows,
     common_line,
     distinct_values,
     label,
@@ -25,7 +27,7 @@ from roofline.chart._table import (
     words,
 )
 from roofline.model import attainable
-from roofline.tables import Column, Holds, Record, Row, with_phase
+from roofline.tables import Column, Record, Row, with_phase
 
 COLUMNS = (
     *words("platform", "datatype"),
@@ -35,31 +37,19 @@ COLUMNS = (
     *words("network", "pruning", "batch", "layer", required=False),
     Column("phase", "of a decoder: the prompt, a token behind it, or both", required=False),
     *(
-        Column(
-            f"{phase}_intensity",
-            f"OP/B of the {what}, where the phase is both",
-            required=False,
-            holds=Holds.POSITIVE,
+        amount(
+            f"{phase}_intensity", f"OP/B of the {what}, where the phase is both", required=False
         )
         for phase, what in (("prefill", "prompt"), ("decode", "token"))
     ),
-    Column(
-        "context", "of a decoder: positions of the prompt", required=False, holds=Holds.POSITIVE
-    ),
+    amount("context", "of a decoder: positions of the prompt", required=False),
     *amounts("intensity", required=False),
     Column("model", "prediction model", required=False),
-    Column(
-        "performance_op_s", "predicted performance in OP/s", required=False, holds=Holds.POSITIVE
-    ),
-    Column("measured_op_s", "measured performance in OP/s", required=False, holds=Holds.POSITIVE),
-    Column("time_ms", "time of the layer in ms", required=False, holds=Holds.POSITIVE),
+    amount("performance_op_s", "predicted performance in OP/s", required=False),
+    amount("measured_op_s", "measured performance in OP/s", required=False),
+    amount("time_ms", "time of the layer in ms", required=False),
     *words("bound", required=False),
-    Column(
-        "required_bytes",
-        "memory the network needs, in bytes",
-        required=False,
-        holds=Holds.POSITIVE,
-    ),
+    amount("required_bytes", "memory the network needs, in bytes", required=False),
 )
 
 
@@ -77,7 +67,6 @@ class RooflineChart(Chart):
     """Whether the points are layers of one network."""
     phases: bool = False
     """Whether the points are phases of decoders."""
-    title: str = ""
     reach: tuple[float, ...] = ()
     """Further intensities in OP/B that the axes hold, of what is drawn over the roofs."""
 
@@ -123,14 +112,8 @@ class RooflineChart(Chart):
             if not knee:
                 # An on-chip memory of unknown bandwidth: the compute roof, as far as the outer slope hides it.
                 end = self._outer_knee(roof, right)
-                ax.plot(
-                    [left, end],
-                    [roof.peak, roof.peak],
-                    color=colour[roof.machine],
-                    lw=1.0,
-                    ls="--",
-                    alpha=0.7,
-                )
+                look = {"color": colour[roof.machine], "lw": 1.0, "alpha": 0.7}
+                ax.plot([left, end], [roof.peak] * 2, "--", **look)
                 continue
             turn, count = turns[roof]
             solid = "-" if count == 1 else (_TURN * turn, (_TURN, _TURN * (count - 1)))
@@ -208,19 +191,20 @@ class RooflineChart(Chart):
             text.set_in_layout(False)
 
 
-@table_chart(
+@chart(
     "roofline",
     "performance over intensity: memory slopes, compute roofs, networks or layers as points",
     COLUMNS,
 )
-def compute(table: Table, options: Options) -> RooflineChart:
+def compute(rows: Iterable[Row], options: Options) -> RooflineChart:
     """Return the chart of rows as ``predict`` writes them.
 
     Args:
-        table: A row gives a roof (platform, datatype, peak_op_s, bandwidth_b_s) and, if it has an intensity, a point.
+        rows: A row gives a roof (platform, datatype, peak_op_s, bandwidth_b_s) and, if it has an intensity, a point.
         options: The title; ``on_chip`` adds the on-chip memories of machines whose key is that of a platform file, and
             marks networks that fit one.
     """
+    table = check_rows(rows, COLUMNS, "roofline")
     roofs = distinct_values(
         Roof(row["platform"], row["datatype"], row["peak_op_s"], row["bandwidth_b_s"], row["memory"] or "",
              row["roof"] == "measured")
@@ -245,8 +229,8 @@ def compute(table: Table, options: Options) -> RooflineChart:
                 for point, row in zip(_points_of_rows(with_points), with_points, strict=True)
             )
     phases = any(row["phase"] for row in with_points)
-    title = options.title or (common_line(table, "network") if phases or layers else "")
-    return RooflineChart(tuple(roofs), tuple(points), layers, phases, title)
+    title = common_line(table, "network") if phases or layers else ""
+    return RooflineChart(tuple(roofs), tuple(points), layers, phases, title=title)
 
 
 def _resident(point: Point, row: Row, memories: Sequence[tuple[str, float, float]]) -> Point:

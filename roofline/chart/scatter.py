@@ -11,19 +11,15 @@ from roofline.chart import _axes as axes
 from roofline.chart import _style as style
 from roofline.chart._base import Chart
 from roofline.chart._panels import draw_panels, grid_size
-from roofline.chart._registry import PLAIN, Options, chart
-from roofline.chart._table import RATE, check_rows, distinct_values, rate_of
+from roofline.chart._registry import Options, chart
+from roofline.chart._table import RATE, amount, check_rows, distinct_values, rate_of
 from roofline.number_format import plural
-from roofline.tables import Column, Holds, Record, Row
+from roofline.tables import Column, Record, Row
 
 COLUMNS = (
-    Column("predicted_fps", "predicted throughput in frames per second", holds=Holds.POSITIVE),
-    Column(
-        "fps", "measured throughput in frames per second", required=False, holds=Holds.POSITIVE
-    ),
-    Column(
-        "measured_fps", "the same, as comparisons name it", required=False, holds=Holds.POSITIVE
-    ),
+    amount("predicted_fps", "predicted throughput in frames per second"),
+    amount("fps", "measured throughput in frames per second", required=False),
+    amount("measured_fps", "the same, as comparisons name it", required=False),
     Column("machine_class", "class of the machine: a panel each", required=False),
     Column("platform", "the machine, where the rows name no class", required=False),
     Column("runtime", "what ran it: a colour each", required=False),
@@ -79,10 +75,8 @@ class Panel(Chart):
                 s=5, lw=0, alpha=0.35, color=self.colours[name],
                 label=name or None, rasterized=len(own) > 500, zorder=3,
             )  # fmt: skip
-        ax.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), aspect="equal")
-        axes.prefix_numbers(ax.xaxis)
-        axes.prefix_numbers(ax.yaxis)
-        axes.set_titles(ax, self.name, f"measured, {self.rate}", f"predicted, {self.rate}")
+        axes.set_log_axes(ax, self.name, f"measured, {self.rate}", f"predicted, {self.rate}")
+        ax.set(xlim=(low, high), ylim=(low, high), aspect="equal")
         ax.annotate(f"{plural(len(self.points), 'run')}, factor {self.factor:.2f}", (1, 0), xycoords="axes fraction",
                     xytext=(-4, 4), textcoords="offset points", ha="right", fontsize=7.5)  # fmt: skip
         if any(names) and len(names) <= _FEW:
@@ -98,7 +92,6 @@ class Scatter(Chart):
     """Panels of classes."""
 
     panels: tuple[Panel, ...]
-    title: str = ""
 
     def records(self) -> list[Record]:
         """Return one row per class."""
@@ -116,7 +109,7 @@ class Scatter(Chart):
 @chart(
     "scatter", "predicted over measured throughput, a panel for each class of machines", COLUMNS
 )
-def compute(rows: Iterable[Row], options: Options = PLAIN) -> Scatter:
+def compute(rows: Iterable[Row], _options: Options) -> Scatter:
     """Return the chart of rows as ``roofline score --rows`` writes them; those without a prediction are left aside.
 
     Raises:
@@ -143,7 +136,7 @@ def compute(rows: Iterable[Row], options: Options = PLAIN) -> Scatter:
         )
         for name in distinct_values(of)
     )  # fmt: skip
-    return Scatter(panels, options.title)
+    return Scatter(panels)
 
 
 def _panel_of(row: Row) -> str:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from roofline.chart import _axes as axes
 from roofline.chart import _style as style
-from roofline.chart._base import Chart
-from roofline.chart._panels import divide_items, draw_panels, grid_size
-from roofline.chart._registry import Options, table_chart
-from roofline.chart._table import Table, label, varying_columns, words
+from roofline.chart._panels import PanelledChart, divide_items
+from roofline.chart._registry import table_chart
+from roofline.chart._table import Table, amount, label, varying_columns, words
 from roofline.number_format import percent
-from roofline.tables import Column, Holds, Record
+from roofline.tables import Column, Record
 
 _MOST = 20
 """Bars in one row: more are no longer legible at the width of a page."""
@@ -21,13 +19,9 @@ COLUMNS = (
     *words("network"),
     Column("technique", "what was done: weight pruning, channel pruning, int8, ..."),
     *words("platform", "datatype", "pruning", "backend", required=False),
-    Column(
-        "expected_speedup", "speed-up that the reduction of work promises", holds=Holds.POSITIVE
-    ),
-    Column("achieved_speedup", "speed-up that was measured", holds=Holds.POSITIVE),
-    Column(
-        "predicted_speedup", "speed-up that a model predicts", required=False, holds=Holds.POSITIVE
-    ),
+    amount("expected_speedup", "speed-up that the reduction of work promises"),
+    amount("achieved_speedup", "speed-up that was measured"),
+    amount("predicted_speedup", "speed-up that a model predicts", required=False),
 )
 
 
@@ -48,11 +42,10 @@ class SpeedUp:
 
 
 @dataclass(frozen=True, slots=True)
-class SpeedUpChart(Chart):
+class SpeedUpChart(PanelledChart):
     """Speed-ups side by side."""
 
     bars: tuple[SpeedUp, ...]
-    title: str = ""
     limits: tuple[float, float] | None = None
     """The vertical axis, where several panels share it."""
 
@@ -81,49 +74,26 @@ class SpeedUpChart(Chart):
         floor, top = min(1.0, *values) / 1.6, max(values)
         return floor, top * (top / floor) ** 0.14
 
-    def size(self) -> tuple[float, float]:
-        """Return the size in inches; the width grows with the bars, and beyond some of them the panels."""
-        panels = self.panels()
-        if len(panels) > 1:
-            return grid_size(panels, 1)
+    def panel_size(self) -> tuple[float, float]:
+        """Return the size in inches; the width grows with the bars."""
         longest = max((len(bar.label) for bar in self.bars), default=0)
         return axes.sizes(len(self.bars), 0.42, 5.0), 4.2 + 0.05 * longest
 
-    def draw(self, ax: axes.Drawing) -> None:
+    def draw_panel(self, ax: axes.Drawing) -> None:
         """Draw the expectation as an outline, what was achieved as a bar in it, and the share on top.
 
         A prediction is a line across them.
         """
-        from matplotlib.patches import Patch
-
-        panels = self.panels()
-        if len(panels) > 1:
-            draw_panels(ax, panels, 1, self.title)
-            return
         colour = {bar.technique: style.technique_colour(bar.technique) for bar in self.bars}
         floor, top = self.limits or self._limits()
         for index, bar in enumerate(self.bars):
-            ax.bar(
-                index,
-                bar.achieved - floor,
-                0.62,
-                bottom=floor,
-                color=colour[bar.technique],
-                zorder=2,
-            )
-            ax.bar(
-                index,
-                bar.expected - floor,
-                0.8,
-                bottom=floor,
-                fill=False,
-                edgecolor=style.INK,
-                lw=1.0,
-                zorder=3,
-            )
-            ax.annotate(
-                percent(bar.share), (index, max(bar.expected, bar.achieved, bar.predicted or 0)), xytext=(0, 2),
-                textcoords="offset points", ha="center", va="bottom", fontsize=7.5,
+            filled = {"color": colour[bar.technique], "zorder": 2}
+            outline = {"fill": False, "edgecolor": style.INK, "lw": 1.0, "zorder": 3}
+            ax.bar(index, bar.achieved - floor, 0.62, bottom=floor, **filled)
+            ax.bar(index, bar.expected - floor, 0.8, bottom=floor, **outline)
+            highest = max(bar.expected, bar.achieved, bar.predicted or 0)
+            axes.write_beside(
+                ax, percent(bar.share), (index, highest), (0, 2), ha="center", va="bottom", fontsize=7.5,
                 rotation=90 if len(self.bars) > 12 else 0,
             )  # fmt: skip
         predicted = [(i, bar.predicted) for i, bar in enumerate(self.bars) if bar.predicted]
@@ -139,8 +109,8 @@ class SpeedUpChart(Chart):
         ax.set_xticks(range(len(self.bars)), [bar.label for bar in self.bars], rotation=90)
         ax.grid(visible=False, axis="x")
         axes.set_titles(ax, self.title, y="speed-up over the uncompressed network")
-        handles: list[Any] = [Patch(facecolor=colour[name], label=name) for name in sorted(colour)]
-        handles.append(Patch(fill=False, edgecolor=style.INK, label="expected"))
+        handles = [axes.legend_area(name, colour[name]) for name in sorted(colour)]
+        handles.append(axes.legend_area("expected", fill=False, edgecolor=style.INK))
         if predicted:
             handles.append(axes.legend_mark("predicted", color=style.PREDICTED, lw=1.6, ls="-"))
         columns = max(2, min(6, int(self.size()[0] / 1.6)))
@@ -150,19 +120,10 @@ class SpeedUpChart(Chart):
 @table_chart(
     "speedup", "expected against achieved (and predicted) speed-up of compression", COLUMNS
 )
-def compute(table: Table, options: Options) -> SpeedUpChart:
+def compute(table: Table) -> SpeedUpChart:
     """Return the chart of rows with an expected and an achieved speed-up, and a predicted one where they have it."""
     names = varying_columns(table, "network", "pruning", "platform", "datatype", "backend")
+    figures = ("technique", "expected_speedup", "achieved_speedup", "predicted_speedup")
     return SpeedUpChart(
-        tuple(
-            SpeedUp(
-                label(row, *names),
-                row["technique"],
-                row["expected_speedup"],
-                row["achieved_speedup"],
-                row["predicted_speedup"],
-            )
-            for row in table
-        ),
-        options.title,
+        tuple(SpeedUp(label(row, *names), *(row[figure] for figure in figures)) for row in table)
     )

@@ -8,20 +8,28 @@ from roofline.chart import _axes as axes
 from roofline.chart import _style as style
 from roofline.chart._base import Chart
 from roofline.chart._labels import place_labels
-from roofline.chart._registry import Options, table_chart
-from roofline.chart._table import ESTIMATES, Table, common_line, differing_columns, label, words
-from roofline.tables import Column, Holds, Record, Row
+from roofline.chart._registry import table_chart
+from roofline.chart._table import (
+    ESTIMATES,
+    Table,
+    amount,
+    common_line,
+    differing_columns,
+    label,
+    words,
+)
+from roofline.tables import Column, Record, Row
 
 COLUMNS = (
     *words("network", "platform"),
     *words("datatype", required=False),
     Column("model", "prediction model", required=False),
     Column("spread", "how devices share the decoder", required=False),
-    Column("devices", "machines that share the decoder", required=False, holds=Holds.POSITIVE),
-    Column("context", "positions of the prompt", required=False, holds=Holds.POSITIVE),
-    Column("batch", "requests in flight", holds=Holds.POSITIVE),
-    Column("tpot_ms", "time per output token in milliseconds", holds=Holds.POSITIVE),
-    Column("tokens_per_s", "tokens per second of all requests", holds=Holds.POSITIVE),
+    amount("devices", "machines that share the decoder", required=False),
+    amount("context", "positions of the prompt", required=False),
+    amount("batch", "requests in flight"),
+    amount("tpot_ms", "time per output token in milliseconds"),
+    amount("tokens_per_s", "tokens per second of all requests"),
     Column("fits", "whether weights and caches fit in memory", required=False),
 )
 
@@ -44,7 +52,6 @@ class TokensChart(Chart):
     """Curves over requests in flight."""
 
     curves: tuple[Curve, ...]
-    title: str = ""
 
     def records(self) -> list[Record]:
         """Return one row per curve and number of requests."""
@@ -75,13 +82,10 @@ class TokensChart(Chart):
             over = [point for point in curve.points if point[0] in curve.too_large]
             ax.plot([x for _, x, _ in over], [y for _, _, y in over], mark, ls="", mfc="white", mec=colour,
                     ms=style.size(mark, 5.5), zorder=3)  # fmt: skip
-        ax.set(xscale="log", yscale="log")
-        ax.margins(0.06)
-        axes.prefix_numbers(ax.xaxis)
-        axes.prefix_numbers(ax.yaxis)
-        axes.set_titles(
+        axes.set_log_axes(
             ax, self.title, "time per output token of a user, ms", "tokens/s of all requests"
         )
+        ax.margins(0.06)
         axes.outside_legend(
             ax,
             [
@@ -104,7 +108,7 @@ class TokensChart(Chart):
 
 
 @table_chart("tokens", "tokens/s against the time per token of a user", COLUMNS)
-def compute(table: Table, options: Options) -> TokensChart:
+def compute(table: Table) -> TokensChart:
     """Return the chart of predictions of decoders at several numbers of requests."""
     names = differing_columns(table, "network", "datatype", "context", "spread")
     grouped: dict[tuple[str, str, bool], list[Row]] = {}
@@ -125,4 +129,4 @@ def compute(table: Table, options: Options) -> TokensChart:
         )
         for (name, machine, bound), own in grouped.items()
     )  # fmt: skip
-    return TokensChart(curves, options.title or common_line(table, "network", "datatype"))
+    return TokensChart(curves, title=common_line(table, "network", "datatype"))

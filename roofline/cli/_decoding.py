@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,58 +20,23 @@ if TYPE_CHECKING:
 
 PANEL = "Language models (decoders)"
 
-ContextOption = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        rich_help_panel=PANEL,
-        help=f"Positions of the prompt. Default: {CONTEXT:,}, or what fits a model of fewer positions.",
-    ),
-]
-CountedPhaseOption = Annotated[
-    Phase | None,
-    typer.Option(
-        rich_help_panel=PANEL,
-        help="Count the prompt, or one token behind it (decode, the default).",
-    ),
-]
-DevicesOption = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        rich_help_panel=PANEL,
-        help="Machines that share a decoder, as --spread says. Default: 1.",
-    ),
-]
-
-
-MaxTtftOption = Annotated[
-    float | None,
-    typer.Option(
-        min=0,
-        rich_help_panel=PANEL,
-        help="Longest time to the first token; the fewest --devices that reach it are taken.",
-    ),
-]
-MaxTpotOption = Annotated[
-    float | None,
-    typer.Option(
-        min=0,
-        rich_help_panel=PANEL,
-        help="Longest time per output token; the fewest --devices that reach it are taken.",
-    ),
-]
-
 NEW_TOKENS = 512
 UNASKED = Request(new_tokens=NEW_TOKENS, defaults=frozenset({"context", "new_tokens", "spread"}))
 """What decoders are asked for where no flag says."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DecoderOptions:
+@dataclass(frozen=True, kw_only=True)
+class ContextOptions:
+    """How long the prompts of decoders are."""
+
+    context: Annotated[int | None, typer.Option(min=1, rich_help_panel=PANEL)] = None
+    """Positions of the prompt. Default: 4,096, or what fits a model of fewer positions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderOptions(ContextOptions):
     """What is asked of decoders."""
 
-    context: ContextOption = None
     new_tokens: Annotated[int | None, typer.Option(min=1, rich_help_panel=PANEL)] = None
     """Tokens written behind it; the time per token is their mean. Default: 512."""
     phase: Annotated[Phase | None, typer.Option(rich_help_panel=PANEL)] = None
@@ -79,32 +44,41 @@ class DecoderOptions:
     spread: Annotated[Spread | None, typer.Option(rich_help_panel=PANEL)] = None
     """How devices share it: every layer (tensor, the default), or layers in series (llama.cpp's way)."""
 
-    def request(
-        self,
-        *,
-        devices: int | None = None,
-        max_ttft_ms: float | None = None,
-        max_tpot_ms: float | None = None,
-    ) -> Request | None:
-        """Return what is asked, with the machines that share it and the longest times in ms; None for nothing."""
-        given = (
-            self.context, self.new_tokens, self.phase, self.spread, devices, max_ttft_ms, max_tpot_ms,
-        )  # fmt: skip
-        if all(value is None for value in given):
+    def request(self) -> Request | None:
+        """Return what is asked; None for nothing."""
+        given = {name for name, value in asdict(self).items() if value is not None}
+        if not given:
             return None
-        chosen = {"context": self.context, "new_tokens": self.new_tokens, "spread": self.spread}
         return Request(
-            self.context or CONTEXT, self.new_tokens or NEW_TOKENS, self.phase or Phase.BOTH, devices or 1,
-            self.spread or Spread.TENSOR, max_ttft_s=scale(max_ttft_ms, 1e-3), max_tpot_s=scale(max_tpot_ms, 1e-3),
-            defaults=frozenset(name for name, value in chosen.items() if value is None),
+            self.context or CONTEXT, self.new_tokens or NEW_TOKENS, self.phase or Phase.BOTH,
+            spread=self.spread or Spread.TENSOR, defaults=UNASKED.defaults - given,
         )  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StageOptions:
+@dataclass(frozen=True, kw_only=True)
+class ServingOptions(DecoderOptions):
+    """What is asked of decoders, of the machines that share one, and of its times."""
+
+    devices: Annotated[int | None, typer.Option(min=1, rich_help_panel=PANEL)] = None
+    """Machines that share a decoder, as --spread says. Default: 1."""
+    max_ttft_ms: Annotated[float | None, typer.Option(min=0, rich_help_panel=PANEL)] = None
+    """Longest time to the first token; the fewest --devices that reach it are taken."""
+    max_tpot_ms: Annotated[float | None, typer.Option(min=0, rich_help_panel=PANEL)] = None
+    """Longest time per output token; the fewest --devices that reach it are taken."""
+
+    def request(self) -> Request | None:
+        """Return what is asked; None for nothing."""
+        asked = super().request()
+        return asked and replace(
+            asked, devices=self.devices or 1, max_ttft_s=scale(self.max_ttft_ms, 1e-3),
+            max_tpot_s=scale(self.max_tpot_ms, 1e-3),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageOptions(ContextOptions):
     """Which parts of answering a request are run of decoders."""
 
-    context: ContextOption = None
     phase: Annotated[Phase | None, typer.Option(rich_help_panel=PANEL)] = None
     """Run the prompt, one token behind it with a filled cache, or both (the default), each by itself."""
 

@@ -19,12 +19,11 @@ from roofline.decoding.request import CONTEXT, Phase, Request
 from roofline.errors import OptionError, RooflineError, word_repairs_for
 from roofline.number_format import plural
 from roofline.precision import precision
-from roofline.reading import MAX_INTEGER, exists, is_file, quote, read_text
+from roofline.reading import MAX_INTEGER, exists, is_file
 from roofline.spec import platform
 from roofline.spec._frozen import Strict
-from roofline.spec.checking import check_document
-from roofline.spec.problem import dotted_path
-from roofline.spec.reading import parse
+from roofline.spec.checking import read_checked
+from roofline.spec.problem import Problem
 from roofline.surfaces import OPERATIONS, TRAFFIC, WEIGHTS_READ, Surface
 from roofline.sweeping.grid import Assumptions, Variant
 
@@ -183,31 +182,18 @@ def read_sweep(path: Path) -> SweepFile:
     Raises:
         OptionError: The file cannot be read, breaks a rule of the format, or asks for more than a process holds.
     """
-    text = read_text(path, "sweep file", most=MAX_BYTES, error=OptionError)
-    document = parse(
-        text, str(path), noun="sweep file", repair="See: roofline sweep", error=OptionError,
+    found, document = read_checked(
+        SweepFile, path, "sweep file", version=SCHEMA_VERSION, example="roofline sweep", most_bytes=MAX_BYTES,
         most_values=MAX_VALUES,
     )  # fmt: skip
-    version = document.content.pop("schema_version", None)
-    # 1.0 and true equal 1.
-    if type(version) is not int or version != SCHEMA_VERSION:
-        raise OptionError(
-            f"{path} has schema_version {quote(version)}, not {SCHEMA_VERSION}",
-            repair=f"Begin it with: schema_version: {SCHEMA_VERSION}",
-        )
-    asked = check_document(SweepFile, document, path, "sweep file").beside(path)
+    asked = found.beside(path)
     for place, check in _checks(asked):
         try:
             with word_repairs_for(Surface.SWEEP_FILE):
                 check()
         except RooflineError as error:
-            line = document.line(place)
-            where = (
-                f"{path}: line {line}: {dotted_path(place)}"
-                if line
-                else f"{path}: {dotted_path(place)}"
-            )
-            raise OptionError(f"{where}: {error.message}", repair=error.repair) from error
+            wrong = Problem(place, error.message, error.repair, document.line(place))
+            raise OptionError(f"{path}: {wrong.sentence}", repair=wrong.repair) from error
     return asked
 
 

@@ -12,8 +12,8 @@ import typer
 
 from roofline.cli._compression import CompressionOptions, with_zeros
 from roofline.cli._decoding import (
-    ContextOption,
-    CountedPhaseOption,
+    PANEL,
+    ContextOptions,
     DecoderOptions,
     split_decoders,
 )
@@ -57,6 +57,14 @@ class CountOptions:
     """The same as `roofline compare`, which takes its place."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class PartOptions(ContextOptions):
+    """Which part of answering a request is counted of a decoder."""
+
+    phase: Annotated[Phase | None, typer.Option(rich_help_panel=PANEL)] = None
+    """Count the prompt, or one token behind it (decode, the default)."""
+
+
 @command(app)
 def count(
     *,
@@ -65,8 +73,7 @@ def count(
     inputs: InputOptions,
     bound_sizes: BoundSizesOption = False,
     compression: CompressionOptions,
-    context: ContextOption = None,
-    phase: CountedPhaseOption = None,
+    part: PartOptions,
     order: OrderOptions,
     result: ResultOptions,
 ) -> None:
@@ -79,7 +86,7 @@ def count(
 
     _spare_collector()
     binding = inputs.bound(bound_sizes=bound_sizes, causal=options.causal)
-    request = DecoderOptions(context=context, phase=phase).request()
+    request = DecoderOptions(context=part.context, phase=part.phase).request()
     others = [] if options.diff is None else [options.diff]
     if request is None:
         counted, *found = load_together([model, *others], binding)
@@ -88,7 +95,7 @@ def count(
         _, (decoder,) = split_decoders([model], request, bound=inputs.is_given)
         asked = replace(request, new_tokens=1, causal=options.causal)
         decoder.check(asked)
-        phase_of = decoder.prompt if phase is Phase.PREFILL else decoder.step
+        phase_of = decoder.prompt if part.phase is Phase.PREFILL else decoder.step
         counted = phase_of(asked, inputs.batch or 1)
     workload = compression.under(counted)
     workload = with_zeros(workload) if options.zeros else workload

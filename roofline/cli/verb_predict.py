@@ -12,10 +12,7 @@ from roofline.cli._check import FailIfOption, conditions, report_failures
 from roofline.cli._compression import CompressionOptions
 from roofline.cli._decoding import (
     UNASKED,
-    DecoderOptions,
-    DevicesOption,
-    MaxTpotOption,
-    MaxTtftOption,
+    ServingOptions,
     split_decoders,
 )
 from roofline.cli._evidence import EvidenceOption, check_corrects, effects_of, figures_of
@@ -107,10 +104,7 @@ def predict(
     compression: CompressionOptions,
     inputs: SizeOptions,
     bound_sizes: BoundSizesOption = False,
-    decoding: DecoderOptions,
-    devices: DevicesOption = None,
-    max_ttft_ms: MaxTtftOption = None,
-    max_tpot_ms: MaxTpotOption = None,
+    decoding: ServingOptions,
     order: OrderOptions,
     result: ResultOptions,
 ) -> None:
@@ -121,7 +115,7 @@ def predict(
     from roofline.spec import platform as find_platform
 
     machines = [find_platform(key) for key in options.platform]
-    request = decoding.request(devices=devices, max_ttft_ms=max_ttft_ms, max_tpot_ms=max_tpot_ms)
+    request = decoding.request()
     others, decoders = split_decoders(models, request, bound=inputs.is_given)
     workloads = load_models(others, inputs.binding(bound_sizes=bound_sizes))
     choices = prediction.choices(machines, networks=bool(workloads))

@@ -24,12 +24,15 @@ class Problem:
         """The path as a reader would type it: ``peaks.int8.unit``, ``memories[0].bandwidth``."""
         return dotted_path(self.path)
 
+    @property
+    def sentence(self) -> str:
+        """What is wrong, and where, without how to mend it."""
+        place = (f"line {self.line}" if self.line else "", self.where)
+        return ": ".join(part for part in (*place, self.rule) if part)
+
     def __str__(self) -> str:
-        place = ": ".join(
-            part for part in (f"line {self.line}" if self.line else "", self.where) if part
-        )
-        text = f"{place}: {self.rule}" if place else self.rule
-        return " ".join((f"{text}. {self.repair}" if self.repair else text).split())
+        text = f"{self.sentence}. {self.repair}" if self.repair else self.sentence
+        return " ".join(text.split())
 
 
 def dotted_path(path: Sequence[str | int]) -> str:

@@ -105,7 +105,7 @@ def load(campaign: str | Path) -> Campaign:
     from roofline.validate.campaigns.schema import read
 
     path = _find(campaign)
-    document, _ = read(path)
+    document = read(path)
     boards = _boards(document, path)
     found: dict[str, RunRequest] = {}
     combinations = excluded = 0

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
-from roofline.errors import OptionError
-from roofline.reading import MAX_INTEGER, quote, read_text
-from roofline.spec.checking import check_document
-from roofline.spec.reading import MAX_BYTES, Document, parse
+from roofline.reading import MAX_INTEGER
+from roofline.spec._frozen import Strict
+from roofline.spec.checking import read_checked
+from roofline.spec.reading import MAX_BYTES
 from roofline.validate.records.request import PROTOCOL
 
 MAX_THREADS = 4096
@@ -36,11 +36,7 @@ Threads = Annotated[int, Field(ge=1, le=MAX_THREADS)]
 Finite = Annotated[float, Field(allow_inf_nan=False, ge=0)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Compression(_Part):
+class Compression(Strict):
     """What is taken from a network; the same as the flags of that name."""
 
     keep_channels: Share | None = None
@@ -58,7 +54,7 @@ def _compression(value: Any) -> Any:
 Compressed = Annotated[Compression, BeforeValidator(_compression)]
 
 
-class _Axes(_Part):
+class _Axes(Strict):
     network: Axis[str] | None = None
     """Names of shipped networks, or ``.onnx`` files relative to the campaign's file."""
     compression: Axis[Compressed] | None = None
@@ -93,7 +89,7 @@ class Rule(_Axes):
     """A point is left out when it has one of the values of every key named."""
 
 
-class Timing(_Part):
+class Timing(Strict):
     """How each point is timed; the defaults are those of ``roofline measure``."""
 
     runs: Count = PROTOCOL.runs
@@ -104,7 +100,7 @@ class Timing(_Part):
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
 
 
-class BoardFile(_Part):
+class BoardFile(Strict):
     """Boards behind one key of an RPC tracker."""
 
     key: str = ""
@@ -118,42 +114,24 @@ class BoardFile(_Part):
 class CampaignFile(Grid):
     """A whole campaign: one grid, or common values and several grids."""
 
-    schema_version: int
     name: str = ""
     """What it is called; left out it is the file's name."""
     title: str = ""
     grids: Annotated[list[Grid], Field(min_length=1)] | None = None
     """Grids with the values above as their defaults."""
-    exclude: list[Rule] = []
+    exclude: tuple[Rule, ...] = ()
     rounds: Annotated[int, Field(ge=1, le=100)] = 1
     """How often all points are gone through, to see what time changes."""
     protocol: Timing = Timing()
-    boards: dict[str, BoardFile] = {}
+    boards: dict[str, BoardFile] = Field(default_factory=dict[str, BoardFile])
 
 
-def read(path: Path) -> tuple[CampaignFile, Document]:
-    """Return a campaign file's content, checked key by key, and where everything stands in it.
+def read(path: Path) -> CampaignFile:
+    """Return a campaign file's content, checked key by key.
 
     Raises:
         OptionError: It cannot be read, is no YAML, or breaks the schema; with the line.
     """
-    text = read_text(path, "campaign", most=MAX_BYTES, error=OptionError)
-    document = parse(
-        text, str(path), noun="campaign", repair="See: roofline campaign list", error=OptionError
-    )
-    version = document.content.get("schema_version")
-    if version is not None and type(version) is not int:
-        raise OptionError(
-            f"{path} has schema_version {quote(version)}, not {SCHEMA_VERSION}",
-            repair=f"Begin it with: schema_version: {SCHEMA_VERSION}",
-        )
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise OptionError(
-            f"{path} has schema version {version}; this program knows {SCHEMA_VERSION}",
-            repair="Run it with a newer version of roofline",
-        )
-    if version is None:
-        raise OptionError(
-            f"{path}: schema_version is missing", repair=f"Add schema_version: {SCHEMA_VERSION}"
-        )
-    return check_document(CampaignFile, document, path, "campaign"), document
+    return read_checked(
+        CampaignFile, path, "campaign", version=SCHEMA_VERSION, example="roofline campaign list", most_bytes=MAX_BYTES
+    )[0]  # fmt: skip

@@ -55,24 +55,20 @@ def _published_accuracies() -> Mapping[Key, float]:
 
 def _read(path: Path) -> Mapping[Key, float]:
     found: dict[Key, float] = {}
-    for place, row in enumerate(
-        read_csv(read_text(path, "table of accuracies"), str(path)).rows, 1
-    ):
+    rows = read_csv(read_text(path, "table of accuracies"), str(path)).rows
+    for place, row in enumerate(rows, 1):
         where = f"{path}, row {place}"
-        missing = [name for name in _COLUMNS if not row.get(name)]
-        if missing:
+        missing = next((name for name in _COLUMNS if not row.get(name)), None)
+        if missing is not None:
             raise TableError(
-                f"{where}: no {missing[0]}",
+                f"{where}: no {missing}",
                 repair=f"Columns: {', '.join(_COLUMNS)}, and keep_channels where channels were taken away",
             )
-        share = real_number(
-            row.get("keep_channels") or "1",
-            f"{where}: keep_channels",
-            least=0,
-            most=1,
-            error=TableError,
+        share, percent = (
+            real_number(
+                row.get(name) or "1", f"{where}: {name}", least=0, most=most, error=TableError
+            )
+            for name, most in (("keep_channels", 1), ("accuracy_percent", 100))
         )
-        name = f"{where}: accuracy_percent"
-        percent = real_number(row["accuracy_percent"], name, least=0, most=100, error=TableError)
         found[row["network"], precision(row["datatype"]).name, share] = percent
     return found

@@ -7,8 +7,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from roofline.advice.candidate import Candidate
-from roofline.advice.remedy import Remedy
+from roofline.advice.candidate import Candidate, Remedy
 from roofline.advice.search import Advice, on_machine
 from roofline.advice.wish import Limit, Wish
 from roofline.errors import RooflineError

@@ -77,12 +77,12 @@ def chart(
     """
 
     def register(compute: Callable[[Iterable[Row], Options], C]) -> Compute[C]:
-        @charts.register(name, wrap=lambda made: Kind(name, summary, tuple(columns), made))
         @functools.wraps(compute)
         def compute_titled(rows: Iterable[Row], options: Options = PLAIN) -> C:
             found = compute(rows, options)
             return replace(found, title=options.title) if options.title else found
 
+        charts.add(name, Kind(name, summary, tuple(columns), compute_titled))
         return compute_titled
 
     return register

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from roofline.chart import _axes as axes
 from roofline.chart import _style as style
 from roofline.chart._base import Chart
-from roofline.chart._inner import on_chip
 from roofline.chart._labels import spread
 from roofline.chart._registry import Options, chart
 from roofline.chart._roof_points import Point, Roof, draw_layers, draw_networks
@@ -26,7 +25,9 @@ from roofline.chart._table import (
     varying_columns,
     words,
 )
+from roofline.errors import RooflineError
 from roofline.model import attainable
+from roofline.spec import platform
 from roofline.tables import Column, Record, Row, with_phase
 
 COLUMNS = (
@@ -215,7 +216,7 @@ def compute(rows: Iterable[Row], options: Options) -> RooflineChart:
     points = distinct_values(_points_of_rows(with_points, layers=layers))
     if options.on_chip:
         inner = {
-            machine: on_chip(machine)
+            machine: _on_chip(machine)
             for machine in distinct_values(roof.machine for roof in roofs)
         }
         roofs += distinct_values(
@@ -231,6 +232,27 @@ def compute(rows: Iterable[Row], options: Options) -> RooflineChart:
     phases = any(row["phase"] for row in with_points)
     title = common_line(table, "network") if phases or layers else ""
     return RooflineChart(tuple(roofs), tuple(points), layers, phases, title=title)
+
+
+def _on_chip(machine: str) -> list[tuple[str, float, float]]:
+    """Return name, bandwidth in B/s and capacity in B of a machine's on-chip memories.
+
+    The bandwidth is infinite where the platform file does not give it, the capacity zero; a machine without a file has
+    no memories.
+    """
+    try:
+        memories = platform(machine).memories
+    except RooflineError:
+        return []
+    return [
+        (
+            memory.name,
+            math.inf if memory.bandwidth is None else memory.bandwidth.base,
+            0.0 if memory.capacity is None else memory.capacity.base,
+        )
+        for memory in memories
+        if memory.on_chip
+    ]
 
 
 def _resident(point: Point, row: Row, memories: Sequence[tuple[str, float, float]]) -> Point:

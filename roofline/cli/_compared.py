@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from roofline._sweep import sweep
+from roofline.cli._decoding import UNASKED
+from roofline.cli._differences import Figure, Line
+from roofline.compression_flags import compress_by_flags
+from roofline.decoding.phases import Decoding
 from roofline.number_format import number
+from roofline.serving import serve
+from roofline.spec import Platform, platform
 from roofline.tables import Record, Row
-
-if TYPE_CHECKING:
-    from roofline.cli._differences import Figure, Line
-    from roofline.decoding.phases import Decoding
-    from roofline.spec import Platform
-    from roofline.workload import Workload
+from roofline.workload import Workload
 
 _YES = {True: "yes", False: "no", None: "unknown"}
 _CASE = ("platform", "datatype", "batch", "model")
@@ -45,8 +46,6 @@ def predict_pairs(
     Raises:
         RooflineError: A name is not known, or no machine has a datatype.
     """
-    from roofline.spec import platform
-
     machines = [platform(key) for key in dict.fromkeys(platforms)]
     before, after = (
         {
@@ -62,12 +61,6 @@ def _rows(
     network: Workload | Decoding, machines: Sequence[Platform], datatypes: Sequence[str] | None, batch: int | None,
     model: str | None,
 ) -> list[Record]:  # fmt: skip
-    from roofline._sweep import sweep
-    from roofline.cli._decoding import UNASKED
-    from roofline.compression_flags import compress_by_flags
-    from roofline.decoding.phases import Decoding
-    from roofline.serving import serve
-
     if not isinstance(network, Decoding):
         batches = None if batch is None else [batch]
         return sweep(

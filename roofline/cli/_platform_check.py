@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TypedDict
 
 from roofline.errors import PlatformError
 from roofline.number_format import plural
-
-if TYPE_CHECKING:
-    from roofline.spec import Specification
-    from roofline.spec.problem import Problem
+from roofline.spec.audit import census, doubts
+from roofline.spec.loading import document_of, examine
+from roofline.spec.markdown import KINDS
+from roofline.spec.names import without_mode
+from roofline.spec.problem import Problem
+from roofline.spec.schema import Specification
 
 
 class ProblemRow(TypedDict):
@@ -36,7 +38,7 @@ class FileChecks:
     """Whether these are all the machines that are shipped."""
     problems: list[ProblemRow] = field(default_factory=list[ProblemRow])
     doubts: list[ProblemRow] = field(default_factory=list[ProblemRow])
-    sound: list[Specification] = field(default_factory=list["Specification"])
+    sound: list[Specification] = field(default_factory=list[Specification])
     """What the files say that have no problem."""
 
     @property
@@ -46,8 +48,6 @@ class FileChecks:
 
     def document(self) -> dict[str, object]:
         """Return all that was found, under its stable names."""
-        from roofline.spec.audit import census
-
         found: dict[str, object] = {
             "ok": not self.problems,
             "files": list(self.names),
@@ -75,9 +75,6 @@ class FileChecks:
         return "\n".join([*lines, *(self._census() if self.strict else ())])
 
     def _census(self) -> list[str]:
-        from roofline.spec.audit import census
-        from roofline.spec.markdown import KINDS
-
         counted = census(self.sound)
         shares = ", ".join(
             f"{counted.share(kind):.1%} {kind}" for kind in KINDS if kind in counted.kinds
@@ -101,37 +98,21 @@ def check_files(
         strict: Whether doubts are raised too.
         every: Whether the names are those of all that is shipped.
     """
-    from roofline.spec.names import without_mode
-
     found = FileChecks(names, strict, every)
     for named in names:
         file = Path(named)
         if every or not file.exists():
             file = shipped.get(without_mode(named), file)
-        specification, problems = _examine(file)
+        try:
+            specification, problems = examine(document_of(file))
+        except PlatformError as error:
+            specification, problems = None, (Problem((), error.message, error.repair),)
         found.problems.extend(_row(named, problem) for problem in problems)
         if specification is not None:
             found.sound.append(specification)
             if strict:
-                found.doubts.extend(_row(named, problem) for problem in _doubts(specification))
+                found.doubts.extend(_row(named, problem) for problem in doubts(specification))
     return found
-
-
-def _examine(file: Path) -> tuple[Specification | None, Sequence[Problem]]:
-    """Return what a file says, or each problem that keeps it from saying it."""
-    from roofline.spec.loading import document_of, examine
-    from roofline.spec.problem import Problem
-
-    try:
-        return examine(document_of(file))
-    except PlatformError as error:
-        return None, (Problem((), error.message, error.repair),)
-
-
-def _doubts(specification: Specification) -> Sequence[Problem]:
-    from roofline.spec.audit import doubts
-
-    return list(doubts(specification))
 
 
 def _row(named: str, problem: Problem) -> ProblemRow:

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
+from roofline import predict
+from roofline._load import decoder
 from roofline.chart import read_rows
+from roofline.decoding.request import Phase, Request
 from roofline.errors import RooflineError, TableError
+from roofline.progress import Report
 from roofline.reading import JsonObject, exists, is_folder, read_head, read_json, read_text
 from roofline.report import ReportData, load_rows
 from roofline.report.data import Row, check_rows, on_chip
-from roofline.spec import platform
+from roofline.spec import Platform, platform
 from roofline.tables import TOKENS, Column, Holds, comparable_row, number_in
 from roofline.units import scale
+from roofline.validate.analysis.compare import backend_label
+from roofline.validate.analysis.counting import compress_network, count_network
+from roofline.validate.records.record import Measurement
+from roofline.validate.records.store import open_for_reading
 from roofline.validate.records.tuning import Tuning
-
-if TYPE_CHECKING:
-    from roofline.progress import Report
-    from roofline.spec import Platform
-    from roofline.validate.records.record import Measurement
-    from roofline.workload import Workload
+from roofline.validate.studies import studies
+from roofline.workload import Workload
 
 
 def gather(data: Sequence[str], title: str, report: Report | None = None) -> ReportData:
@@ -31,12 +35,13 @@ def gather(data: Sequence[str], title: str, report: Report | None = None) -> Rep
     Raises:
         TableError: A file cannot be read, no file holds a row, or published data are mixed with a user's own.
     """
-    published = next((name for name in data if _is_study(name)), None)
-    if published is not None:
-        if len(data) > 1:
-            raise TableError(f"{published!r} stands for a page of its own", repair="Give it alone")
-        page = _study_page(published)
-        return replace(page, title=title) if title else page
+    for name in data:
+        make = _study_report(name)
+        if make is not None:
+            if len(data) > 1:
+                raise TableError(f"{name!r} stands for a page of its own", repair="Give it alone")
+            page = make()
+            return replace(page, title=title) if title else page
     rows = tuple(row for path in data for row in _rows(Path(path), report))
     if not rows:
         raise TableError(
@@ -49,23 +54,12 @@ def gather(data: Sequence[str], title: str, report: Report | None = None) -> Rep
     )
 
 
-def _is_study(name: str) -> bool:
-    """Return whether a user names a study that has a page, and no file."""
+def _study_report(name: str) -> Callable[[], ReportData] | None:
+    """Return what makes the page of a study that a user names; None for a file, or a study without one."""
     if Path(name).suffix or exists(name):
-        return False
-    from roofline.validate.studies import studies
-
+        return None
     study = studies.find(name)
-    return study is not None and study.report is not None
-
-
-def _study_page(name: str) -> ReportData:
-    from roofline.validate.studies import studies
-
-    report = studies.get(name).report
-    if report is None:
-        raise TableError(f"{name!r} has no page", repair="Give a file")
-    return report()
+    return None if study is None else study.report
 
 
 def _conventions(data: Sequence[str], rows: Sequence[Row]) -> Iterable[str]:
@@ -119,17 +113,18 @@ def stored_rows(path: Path, report: Report | None = None) -> list[dict[str, obje
     Raises:
         StoreError: The file is no record store, or was written by a newer version.
     """
-    from roofline.validate.analysis.compare import backend_label
-    from roofline.validate.records.store import open_for_reading
-
     rows: list[dict[str, object]] = []
-    predictions = _Predictions()
+    predictions: dict[tuple[object, ...], Mapping[str, object]] = {}
     with open_for_reading(path) as store:
         total = len(store)
         for number, run in enumerate(store.records(), 1):
             if report is not None and number % _STEP == 0:
                 report("reading the records", number, total)
             reported, job = run.reported, run.job
+            # Each case is predicted once, however many runs there are of it.
+            case = (job.shown, job.compression.label, run.machine, run.operands, job.batch)
+            if case not in predictions:
+                predictions[case] = _predict(run)
             flags = [] if run.ok else [run.status.value]
             flags += ["untuned"] if job.tuning is Tuning.UNTUNED else []
             rows.append(
@@ -143,7 +138,7 @@ def stored_rows(path: Path, report: Report | None = None) -> list[dict[str, obje
                     "accuracy": 100 * reported.accuracy if reported and reported.accuracy else None,
                     "flag": "; ".join([*flags, *(flag.label for flag in run.flags)]),
                     "source": (reported.source if reported else "") or "measured",
-                    **predictions.of(run),
+                    **predictions[case],
                 }
             )  # fmt: skip
     return rows
@@ -153,55 +148,36 @@ _STEP = 200
 """Progress is told after as many records."""
 
 
-class _Predictions:
-    """What Equation 1 predicts for runs; each network is counted, each machine read and each case predicted once."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, str, str, str, int], Mapping[str, object]] = {}
-
-    def of(self, run: Measurement) -> Mapping[str, object]:
-        """Return the prediction's columns; nothing where network, compression or machine is not known."""
-        job = run.job
-        key = (job.shown, job.compression.label, run.machine, run.operands, job.batch)
-        if key not in self._known:
-            self._known[key] = self._predict(run)
-        return self._known[key]
-
-    def _predict(self, run: Measurement) -> Mapping[str, object]:
-        from roofline import predict
-        from roofline.validate.analysis.counting import compress_network, count_network
-
-        job = run.job
-        if job.compression.other or job.compression.sparsity or job.compression.sparse_layers:
-            return {}
-        if job.options.get("devices", 1) != 1:
-            # The bound is of one machine.
-            return {}
-        try:
-            phase = _phase(job.network, job.phase, job.context, job.batch) if job.phase else None
-            work = (
-                count_network(job.network, job.compression, "", 1)
-                if phase is None
-                else compress_network(phase, job.compression, "")
-            )
-            # Narrow weights of decoders are most of what is read: they are predicted as they are stored.
-            datatype = run.asked if job.phase and not run.is_emulated else run.operands
-            found = predict(work, _machine(run.machine), datatype=datatype, batch=job.batch)
-        except (RooflineError, ValueError):
-            return {}
-        each = job.tokens_per_item or 1
-        return {
-            "predicted_fps": scale(found.throughput_fps, each), "peak_fps": scale(found.peak_fps, each),
-            "bound": found.bound.value, "intensity": found.intensity,
-        }  # fmt: skip
+def _predict(run: Measurement) -> Mapping[str, object]:
+    """Return the columns of what Equation 1 predicts for a run; none where a part of its case is not known."""
+    job = run.job
+    if job.compression.other or job.compression.sparsity or job.compression.sparse_layers:
+        return {}
+    if job.options.get("devices", 1) != 1:
+        # The bound is of one machine.
+        return {}
+    try:
+        phase = _phase(job.network, job.phase, job.context, job.batch) if job.phase else None
+        work = (
+            count_network(job.network, job.compression, "", 1)
+            if phase is None
+            else compress_network(phase, job.compression, "")
+        )
+        # Narrow weights of decoders are most of what is read: they are predicted as they are stored.
+        datatype = run.asked if job.phase and not run.is_emulated else run.operands
+        found = predict(work, _machine(run.machine), datatype=datatype, batch=job.batch)
+    except (RooflineError, ValueError):
+        return {}
+    each = job.tokens_per_item or 1
+    return {
+        "predicted_fps": scale(found.throughput_fps, each), "peak_fps": scale(found.peak_fps, each),
+        "bound": found.bound.value, "intensity": found.intensity,
+    }  # fmt: skip
 
 
 @cache
 def _phase(network: str, phase: str, context: int, batch: int) -> Workload | None:
     """Return what a part of answering a request requires of a decoder."""
-    from roofline._load import decoder
-    from roofline.decoding.request import Phase, Request
-
     found = decoder(network)
     if found is None:
         return None

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, Self, cast
 
 from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
-from pydantic_core import PydanticCustomError
 
 from roofline.cli._decoding import NEW_TOKENS
 from roofline.compression_flags import request
@@ -21,7 +20,7 @@ from roofline.number_format import plural
 from roofline.precision import precision
 from roofline.reading import MAX_INTEGER, exists, is_file
 from roofline.spec import platform
-from roofline.spec._frozen import Strict
+from roofline.spec._frozen import Strict, broken_rule
 from roofline.spec.checking import read_checked
 from roofline.spec.problem import Problem
 from roofline.surfaces import OPERATIONS, TRAFFIC, WEIGHTS_READ, Surface
@@ -70,10 +69,8 @@ class BatchRange(Strict):
     @model_validator(mode="after")
     def _grows(self) -> Self:
         if self.last < self.first:
-            raise PydanticCustomError(
-                "broken_rule",
-                "goes from {first} to {last}, which is none",
-                {"first": self.first, "last": self.last, "repair": "Let them grow"},
+            raise broken_rule(
+                f"goes from {self.first} to {self.last}, which is none", "Let them grow"
             )
         return self
 

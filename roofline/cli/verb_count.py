@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from roofline.cli import _counting
 from roofline.cli._compression import CompressionOptions, with_zeros
 from roofline.cli._decoding import (
     PANEL,
@@ -17,6 +18,7 @@ from roofline.cli._decoding import (
     DecoderOptions,
     split_decoders,
 )
+from roofline.cli._differences import layer_changes, network_lines
 from roofline.cli._groups import command
 from roofline.cli._options import (
     BoundSizesOption,
@@ -31,7 +33,6 @@ from roofline.errors import UnsupportedOperatorError
 from roofline.tables import Record, cells
 
 if TYPE_CHECKING:
-    from roofline.cli._counting import LayerView
     from roofline.workload import Workload
 
 app = typer.Typer(add_completion=False)
@@ -82,7 +83,6 @@ def count(
     --sort and --top are of the layers, and show them.
     """
     from roofline.cli._compared_networks import ComparedNetworks
-    from roofline.cli._counting import LayerView
 
     _spare_collector()
     binding = inputs.bound(bound_sizes=bound_sizes, causal=options.causal)
@@ -105,7 +105,9 @@ def count(
         _check(entry)
     times = _times(workload, options.platform)
     listed = options.layers or order.is_given
-    view = LayerView(options.fused or options.platform is not None, times, order.sort, order.top)
+    view = _counting.LayerView(
+        options.fused or options.platform is not None, times, order.sort, order.top
+    )
 
     def table() -> str:
         if other is None:
@@ -153,19 +155,16 @@ def _check(workload: Workload) -> None:
         )
 
 
-def _document(workload: Workload, other: Workload | None, view: LayerView) -> dict[str, object]:
-    from roofline.cli._counting import document
-
-    found = document(workload, fused=view.fused) | {"layers": view.rows(workload)}
+def _document(
+    workload: Workload, other: Workload | None, view: _counting.LayerView
+) -> dict[str, object]:
+    found = _counting.document(workload, fused=view.fused) | {"layers": view.rows(workload)}
     return found if other is None else found | {"diff": _diff(workload, other, fused=view.fused)}
 
 
 def _diff(workload: Workload, other: Workload, *, fused: bool) -> dict[str, object]:
     """Return the differences under the names that ``--diff`` gives them."""
-    from roofline.cli._counting import totals
-    from roofline.cli._differences import layer_changes, network_lines
-
-    counted = cells(totals(workload))
+    counted = cells(_counting.totals(workload))
     return {
         "other": other.name,
         "totals": {
@@ -189,24 +188,20 @@ def _diff(workload: Workload, other: Workload, *, fused: bool) -> dict[str, obje
     }
 
 
-def _rows(counted: Sequence[Workload], view: LayerView, *, layers: bool) -> list[Record]:
-    from roofline.cli._counting import totals
-
+def _rows(counted: Sequence[Workload], view: _counting.LayerView, *, layers: bool) -> list[Record]:
     rows: list[Record] = []
     for workload in counted:
         if layers or view.fused:
             rows += [{"model": workload.name, **row} for row in view.rows(workload)]
         else:
-            found = totals(workload)
+            found = _counting.totals(workload)
             row = {"model": workload.name, "batch": workload.batch, **cells(found)}
             del row["intensity"]
             rows.append(row | {f"intensity_{name}": x for name, x in found.intensity.items()})
     return rows
 
 
-def _table(workload: Workload, view: LayerView, *, layers: bool) -> str:
-    from roofline.cli import _counting
-
+def _table(workload: Workload, view: _counting.LayerView, *, layers: bool) -> str:
     fused = view.fused
     parts: list[str] = []
     if layers or fused:

@@ -244,15 +244,13 @@ def _flag_shares(rows: list[Cells]) -> list[Cells]:
 
 def on_chip(machine: Platform) -> dict[str, object]:
     """Return name, capacity and bandwidth of a machine's largest on-chip memory, as a roof's row has them."""
-    sizes = {m.capacity.base: m for m in machine.memories if m.on_chip and m.capacity}
-    if not sizes:
+    largest = machine.on_chip_memory
+    if largest is None:
         return {}
-    largest = sizes[max(sizes)]
-    bandwidth = largest.bandwidth.base if largest.bandwidth else None
     return {
         "on_chip": largest.name,
-        "on_chip_capacity_b": max(sizes),
-        "on_chip_bandwidth_b_s": bandwidth,
+        "on_chip_capacity_b": machine.on_chip_capacity,
+        "on_chip_bandwidth_b_s": largest.bandwidth.base if largest.bandwidth else None,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -245,19 +246,13 @@ class ServingCase:
         positions = self.decoder.roles.positions
         if positions is None and fits(_ENDLESS):
             return None
-        low, high = 0, (positions or _ENDLESS) + 1 - ask.new_tokens
+        high = (positions or _ENDLESS) + 1 - ask.new_tokens
         # Most machines hold all of it or nothing.
         if fits(high):
             return max(high, 0)
         if not fits(1):
             return 0
-        while low < high:
-            middle = (low + high + 1) // 2
-            if fits(middle):
-                low = middle
-            else:
-                high = middle - 1
-        return max(low, 0)
+        return bisect_left(range(1, high), True, key=lambda context: not fits(context))
 
     def _least_devices(self) -> int | None:
         counts = self.decoder.counts(self.request.spread)

@@ -7,6 +7,7 @@ from types import UnionType
 from typing import Annotated, Any, NoReturn, TypeVar, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic_core import PydanticCustomError
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -39,6 +40,18 @@ class Strict(BaseModel):
     """A frozen model that refuses unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def broken_rule(message: str, repair: str, *, at: Sequence[str | int] = ()) -> PydanticCustomError:
+    """Return the error by which a validator says that a rule of ours is broken.
+
+    Args:
+        message: What is wrong.
+        repair: How to mend it.
+        at: Where that is, below the value that is validated.
+    """
+    told = {"message": message, "repair": repair, "at": at}
+    return PydanticCustomError("broken_rule", "{message}", told)
 
 
 def keys_at(model: type[BaseModel], path: Sequence[str | int]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict
@@ -42,6 +42,12 @@ WIDER: Mapping[str, tuple[str, ...]] = MappingProxyType(
 def _base(quantity: Quantity | None) -> float | None:
     """Return a quantity in the base unit of its dimension; None where there is none."""
     return None if quantity is None else quantity.base
+
+
+def _largest(memories: Iterable[Memory]) -> Memory | None:
+    """Return the memory of the largest capacity; None where none states any."""
+    sized = [(memory.capacity.base, memory) for memory in memories if memory.capacity]
+    return max(sized, key=lambda entry: entry[0])[1] if sized else None
 
 
 class Platform(BaseModel):
@@ -134,22 +140,20 @@ class Platform(BaseModel):
         return _base(self.memories[0].capacity)
 
     @property
+    def on_chip_memory(self) -> Memory | None:
+        """The largest memory on the die; None if the file states no capacity of one."""
+        return _largest(memory for memory in self.memories if memory.on_chip)
+
+    @property
     def on_chip_capacity(self) -> float | None:
         """Capacity of the largest memory on the die, in B; None if the file does not say."""
-        sizes = [
-            memory.capacity.base for memory in self.memories if memory.on_chip and memory.capacity
-        ]
-        return max(sizes, default=None)
+        largest = self.on_chip_memory
+        return None if largest is None else _base(largest.capacity)
 
     @property
     def weight_memory(self) -> Memory | None:
         """The largest memory in which weights stay from one inference to the next; None where there is none."""
-        holding = [memory for memory in self.memories if memory.holds_weights and memory.capacity]
-        return max(
-            holding,
-            key=lambda memory: memory.capacity.base if memory.capacity else 0,
-            default=None,
-        )
+        return _largest(memory for memory in self.memories if memory.holds_weights)
 
     @property
     def weight_bandwidth(self) -> float | None:

@@ -6,10 +6,10 @@ import re
 from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, WithJsonSchema
-from pydantic_core import PydanticCustomError
 
 from roofline.errors import did_you_mean
 from roofline.precision import COMPUTE_DATATYPES
+from roofline.spec._frozen import broken_rule
 
 MachineKind = Literal["cpu", "gpu", "npu", "fpga", "tpu"]
 """The kind of machine a network runs on; a microcontroller's core is a cpu of that segment."""
@@ -55,11 +55,7 @@ KEY_REPAIR = "Use lower-case letters, digits, dots and dashes: my-board"
 
 def _key(value: str) -> str:
     if KEY_PATTERN.fullmatch(value) is None:
-        raise PydanticCustomError(
-            "broken_rule",
-            "{value} is not a key",
-            {"value": repr(value[:60]), "repair": KEY_REPAIR},
-        )
+        raise broken_rule(f"{value[:60]!r} is not a key", KEY_REPAIR)
     return value
 
 
@@ -71,9 +67,7 @@ def check_datatype(name: str) -> str:
     """Refuse a name that is no compute datatype, with the nearest one that is."""
     if name not in COMPUTE_DATATYPES:
         hint = did_you_mean(name, COMPUTE_DATATYPES) or f"Known: {', '.join(COMPUTE_DATATYPES)}"
-        raise PydanticCustomError(
-            "broken_rule", "unknown datatype {name}", {"name": repr(name), "repair": hint}
-        )
+        raise broken_rule(f"unknown datatype {name!r}", hint)
     return name
 
 

@@ -14,10 +14,10 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core import CoreSchema
 
 from roofline.errors import UnitError
-from roofline.spec._frozen import Strict
+from roofline.spec._frozen import Strict, broken_rule
 from roofline.units import UNITS, Dimension, to_base
 
 Kind = Literal["datasheet", "published", "derived", "measured", "estimated"]
@@ -29,27 +29,19 @@ that it is one."""
 def _number(value: Any) -> Any:
     """Refuse what is not a number, and say why when YAML read a number as text."""
     if isinstance(value, bool):
-        raise PydanticCustomError(
-            "broken_rule", "must be a number, not yes or no", {"repair": "Write a number"}
-        )
+        raise broken_rule("must be a number, not yes or no", "Write a number")
     if isinstance(value, str):
         try:
             number = float(value)
         except ValueError:
-            raise PydanticCustomError(
-                "broken_rule",
-                "must be a number, not the text {text}",
-                {"text": repr(value[:60]), "repair": "Write a number such as 19.2"},
+            raise broken_rule(
+                f"must be a number, not the text {value[:60]!r}", "Write a number such as 19.2"
             ) from None
-        raise PydanticCustomError(
-            "broken_rule",
-            "{text} is text to YAML, not a number",
-            {
-                "text": repr(value[:60]),
-                "repair": f"Write {number:g} without quotes"
-                if abs(number) < 1e6
-                else "Write the exponent with a sign and without quotes (1.0e+12), or use a larger unit",
-            },
+        raise broken_rule(
+            f"{value[:60]!r} is text to YAML, not a number",
+            f"Write {number:g} without quotes"
+            if abs(number) < 1e6
+            else "Write the exponent with a sign and without quotes (1.0e+12), or use a larger unit",
         )
     if isinstance(value, int):
         try:
@@ -61,13 +53,9 @@ def _number(value: Any) -> Any:
 
 def _positive(value: float) -> float:
     if not math.isfinite(value) or value <= 0:
-        raise PydanticCustomError(
-            "broken_rule",
-            "must be a finite number above zero, not {value}",
-            {
-                "value": f"{value:g}",
-                "repair": "Leave the whole entry out if the number is not known",
-            },
+        raise broken_rule(
+            f"must be a finite number above zero, not {value:g}",
+            "Leave the whole entry out if the number is not known",
         )
     return value
 
@@ -85,6 +73,11 @@ class Quantity(Strict):
     """A number with its unit, how it is known, and where it comes from."""
 
     dimension: ClassVar[Dimension | None] = None
+    """What its units measure, which a class states behind its base; None for any."""
+
+    def __init_subclass__(cls, dimension: Dimension | None = None, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.dimension = dimension or cls.dimension
 
     value: Positive
     """The number, in `unit`."""
@@ -102,22 +95,10 @@ class Quantity(Strict):
         try:
             base = self.base
         except UnitError as error:
-            raise PydanticCustomError(
-                "broken_rule",
-                "{message}",
-                {"at": ("unit",), "message": error.message, "repair": error.repair},
-            ) from None
+            raise broken_rule(error.message, error.repair, at=("unit",)) from None
         if not math.isfinite(base) or base <= 0:
-            raise PydanticCustomError(
-                "broken_rule",
-                "{value} {unit} is beyond every machine",
-                {
-                    "at": ("value",),
-                    "value": f"{self.value:g}",
-                    "unit": self.unit,
-                    "repair": "Check the value and its unit",
-                },
-            )
+            beyond = f"{self.value:g} {self.unit} is beyond every machine"
+            raise broken_rule(beyond, "Check the value and its unit", at=("value",))
         return self
 
     @classmethod
@@ -137,58 +118,40 @@ class Quantity(Strict):
         return to_base(self.value, self.unit, self.dimension)
 
 
-class ComputeRate(Quantity):
+class ComputeRate(Quantity, dimension=Dimension.COMPUTE_RATE):
     """Operations per second; one multiply-accumulate is two operations."""
 
-    dimension: ClassVar[Dimension | None] = Dimension.COMPUTE_RATE
 
-
-class Bandwidth(Quantity):
+class Bandwidth(Quantity, dimension=Dimension.BANDWIDTH):
     """Bytes per second."""
 
-    dimension: ClassVar[Dimension | None] = Dimension.BANDWIDTH
 
-
-class Capacity(Quantity):
+class Capacity(Quantity, dimension=Dimension.CAPACITY):
     """Bytes."""
 
-    dimension: ClassVar[Dimension | None] = Dimension.CAPACITY
 
-
-class Power(Quantity):
+class Power(Quantity, dimension=Dimension.POWER):
     """Watts."""
 
-    dimension: ClassVar[Dimension | None] = Dimension.POWER
 
-
-class Time(Quantity):
+class Time(Quantity, dimension=Dimension.TIME):
     """Seconds."""
 
-    dimension: ClassVar[Dimension | None] = Dimension.TIME
 
-
-class Frequency(Quantity):
+class Frequency(Quantity, dimension=Dimension.FREQUENCY):
     """Cycles per second."""
 
-    dimension: ClassVar[Dimension | None] = Dimension.FREQUENCY
 
-
-class TransferRate(Quantity):
+class TransferRate(Quantity, dimension=Dimension.TRANSFER_RATE):
     """Transfers per second on one wire; twice the clock of a memory that transfers on both edges."""
 
-    dimension: ClassVar[Dimension | None] = Dimension.TRANSFER_RATE
 
-
-class Width(Quantity):
+class Width(Quantity, dimension=Dimension.WIDTH):
     """Bits side by side."""
 
-    dimension: ClassVar[Dimension | None] = Dimension.WIDTH
 
-
-class Ratio(Quantity):
+class Ratio(Quantity, dimension=Dimension.RATIO):
     """A number without a dimension; its unit is written `1`."""
-
-    dimension: ClassVar[Dimension | None] = Dimension.RATIO
 
 
 class Count(Ratio):
@@ -197,10 +160,8 @@ class Count(Ratio):
     @model_validator(mode="after")
     def _whole(self) -> Count:
         if self.value != int(self.value):
-            raise PydanticCustomError(
-                "broken_rule",
-                "must be a whole number",
-                {"at": ("value",), "repair": "Count the parts that exist"},
+            raise broken_rule(
+                "must be a whole number", "Count the parts that exist", at=("value",)
             )
         return self
 
@@ -210,10 +171,8 @@ Product = Literal["chip", "module", "card", "board", "system"]
 board that runs by itself; or a whole computer."""
 
 
-class Money(Quantity):
+class Money(Quantity, dimension=Dimension.PRICE):
     """US dollars, what they buy, and the month they were asked."""
-
-    dimension: ClassVar[Dimension | None] = Dimension.PRICE
 
     of: Product
     """What is bought at that price."""

@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from typing import Annotated, TypeVar, cast
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator
-from pydantic_core import PydanticCustomError
 
 from roofline.precision import COMPUTE_DATATYPES
-from roofline.spec._frozen import FrozenDict, Strict, Table
+from roofline.spec._frozen import FrozenDict, Strict, Table, broken_rule
 from roofline.spec.names import (
     Datatype,
     Key,
@@ -181,13 +180,8 @@ class Specification(Strict):
                 if version < SCHEMA_VERSION
                 else "Upgrade roofline"
             )
-            raise PydanticCustomError(
-                "broken_rule",
-                "version {version} of the format is not the one this program reads, {ours}",
-                {
-                    "version": version,
-                    "ours": SCHEMA_VERSION,
-                    "repair": f"{repair}. {changes}".strip(". "),
-                },
+            raise broken_rule(
+                f"version {version} of the format is not the one this program reads, {SCHEMA_VERSION}",
+                f"{repair}. {changes}".strip(". "),
             )
         return version

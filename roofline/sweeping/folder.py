@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from roofline.errors import OptionError
 from roofline.number_format import plural
 from roofline.parquet import PART
+from roofline.progress import Report
 from roofline.reading import read_text
 from roofline.surfaces import argument
+from roofline.sweeping.columns import parquet
 from roofline.sweeping.grid import Grid
 from roofline.writing import check_output_folder, write_whole
 
@@ -114,3 +117,18 @@ def shard(text: str, parts: int) -> range:
         )
     # Never a list: a sweep may have more parts than a list can hold.
     return range(int(found[1]) - 1, parts, int(found[2]))
+
+
+def run(grid: Grid, folder: Folder, parts: Sequence[int], report: Report) -> None:
+    """Do parts of a sweep one after the other in this process.
+
+    Args:
+        grid: What is asked.
+        folder: Where each part is written when it is done.
+        parts: Which of its parts.
+        report: Told what is done.
+    """
+    for count, index in enumerate(parts):
+        report(folder.part(index).name, count, len(parts))
+        folder.write(index, parquet(grid, index))
+    report("done", len(parts), len(parts))

@@ -46,7 +46,7 @@ from roofline.chart._registry import table_chart
 from roofline.tables import Column
 
 @table_chart("mine", "what I see", (Column("fps", "frames per second"),))
-def compute(table, options):
+def compute(table):
     return None
 """
 

@@ -155,7 +155,9 @@ def test_a_newer_campaign_and_none_at_all(tmp_path):
     with pytest.raises(OptionError, match=r"schema_version 1\.0, not 1\. Begin it with"):
         load(path)
     path.write_text("network: mlp\n")
-    with pytest.raises(OptionError, match=r"no schema_version, not 1. Begin it with: schema_version: 1"):
+    with pytest.raises(
+        OptionError, match=r"no schema_version, not 1. Begin it with: schema_version: 1"
+    ):
         load(path)
     with pytest.raises(OptionError, match=r"no campaign is called 'dals'. Did you mean 'dlas'"):
         load("dals")

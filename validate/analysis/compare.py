@@ -225,12 +225,10 @@ def _cached_fps(prediction: Prediction, platform: Platform | None) -> float | No
 
     None where the file of the machine does not describe such a memory.
     """
-    inner = [memory for memory in platform.memories if memory.on_chip] if platform else []
-    sizes = [(memory.capacity.base, memory) for memory in inner if memory.capacity is not None]
-    if not sizes:
+    largest = None if platform is None else platform.on_chip_memory
+    if largest is None or largest.capacity is None:
         return None
-    capacity, largest = max(sizes, key=lambda entry: entry[0])
-    kept = min(prediction.bytes, capacity)
+    kept = min(prediction.bytes, largest.capacity.base)
     seconds = (prediction.bytes - kept) / prediction.bandwidth
     if largest.bandwidth is not None:
         seconds += kept / largest.bandwidth.base

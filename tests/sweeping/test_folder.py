@@ -156,11 +156,11 @@ def test_flags_that_do_not_fit_are_one_line(file, capsys, tmp_path, arguments, w
 @pytest.mark.parametrize(
     ("batches", "words"),
     [
-        ("{from: 1}", "batches.to is missing"),
+        ("{from: 1}", "batches.to: is missing"),
         ("{from: 5, to: 1}", "which is none"),
-        ("{from: 1, to: 9, stop: 2}", "batches.stop is no key"),
-        ("{from: 1, to: 9, step: 0}", "batches.step should be greater"),
-        ("{from: 0, to: 9}", "batches.from should be greater than or equal to 1, not 0"),
+        ("{from: 1, to: 9, stop: 2}", "batches.stop: unknown key stop"),
+        ("{from: 1, to: 9, step: 0}", "batches.step: should be greater"),
+        ("{from: 0, to: 9}", "batches.from: should be greater than or equal to 1, not 0"),
     ],
 )
 def test_ranges_that_are_none_are_one_line(capsys, tmp_path, batches, words):

@@ -30,22 +30,12 @@ CONVENTIONS = {
 """How the figures are meant."""
 
 
-ClassifiersArgument = Annotated[
-    list[Path], typer.Argument(metavar="MODEL...", help="ONNX classifiers with their weights.")
-]
-BatchOption = Annotated[
-    int, typer.Option("-b", min=1, help="Items per run, where the model allows.")
-]
-NotedOption = Annotated[
-    Path | None,
-    typer.Option(help="Note the accuracy in every record of the same model in this store."),
-]
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DataOptions:
-    """What is classified, and how it is brought to the classifiers."""
+class EvaluationOptions:
+    """What is classified, how it is brought to which classifiers, and where their accuracy is noted."""
 
+    models: Annotated[list[Path], typer.Argument(metavar="MODEL...")]
+    """ONNX classifiers with their weights."""
     data: Path
     """An .npz file with arrays x and y, an .npy file, or a folder with a subfolder per class."""
     labels: Path | None = None
@@ -61,6 +51,10 @@ class DataOptions:
     """Taken off each channel: 0.485,0.456,0.406."""
     std: str = ""
     """Each channel is divided by it: 0.229,0.224,0.225."""
+    batch: Annotated[int, typer.Option("-b", min=1)] = 64
+    """Items per run, where the model allows."""
+    store: Path | None = None
+    """Note the accuracy in every record of the same model in this store."""
 
     def read(self) -> LabelledItems:
         """Return the items with their classes.
@@ -82,25 +76,19 @@ class DataOptions:
 
 
 @command(app)
-def accuracy(
-    *,
-    models: ClassifiersArgument,
-    items: DataOptions,
-    batch: BatchOption = 64,
-    store: NotedOption = None,
-    result: ResultOptions,
-) -> None:
+def accuracy(*, options: EvaluationOptions, result: ResultOptions) -> None:
     """Evaluate classifiers: how often the right class has the largest score."""
     from roofline.graph import read
     from roofline.validate.accuracy.evaluation import evaluate
 
-    labelled = items.read()
+    models, store = options.models, options.store
+    labelled = options.read()
     found: list[Accuracy] = []
     names = labels([printable(model.stem) for model in models], [str(model) for model in models])
     for model, name in zip(models, names, strict=True):
         # The careful reader refuses what is no model with one clear line.
         read(model)
-        found.append(evaluate(model, labelled, name=name, batch=batch))
+        found.append(evaluate(model, labelled, name=name, batch=options.batch))
     notes: list[str] = []
     if store is not None:
         notes.append(f"noted in {plural(_note(found, store), 'record')} of {store}")

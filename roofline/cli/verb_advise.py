@@ -48,20 +48,12 @@ def _say_once(models: list[str]) -> list[str]:
     return once
 
 
-SharingArgument = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="MODEL...",
-        callback=_say_once,
-        help="An .onnx file, or the name of a shipped network; several share a machine.",
-    ),
-]
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AdviceOptions:
-    """By what machines are judged."""
+    """What is to run, and by what machines are judged."""
 
+    models: Annotated[list[str], typer.Argument(metavar="MODEL...", callback=_say_once)]
+    """An .onnx file, or the name of a shipped network; several share a machine."""
     max_devices: Annotated[int, typer.Option(min=1, rich_help_panel=LIMITS)] = 8
     """Most devices that share a decoder; the fewest that do are taken."""
     accuracy: Annotated[Path | None, typer.Option(metavar="TABLE.csv")] = None
@@ -77,7 +69,6 @@ class AdviceOptions:
 @command(app)
 def advise(
     *,
-    models: SharingArgument,
     wishes: WishOptions,
     choice: MachineOptions,
     options: AdviceOptions,
@@ -93,7 +84,7 @@ def advise(
     _check_options(compression, wishes, options.prediction_model, evidence)
     wish, machines, datatypes = wishes.wish(), choice.machines(), compression.datatypes
     request = decoding.request()
-    others, decoders = split_decoders(models, request, bound=inputs.is_given)
+    others, decoders = split_decoders(options.models, request, bound=inputs.is_given)
     workloads: list[Workload] = []
     if decoders:
         _check_decoder(decoders, others, compression, wishes)

@@ -23,16 +23,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-_SIDE = "A network (.onnx, or the name of a shipped one) or a machine (key, key:mode or .yaml)."
-
-FirstArgument = Annotated[str, typer.Argument(metavar="A", help=_SIDE)]
-SecondArgument = Annotated[str, typer.Argument(metavar="B", help="Another of the same sort.")]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CompareOptions:
-    """What of two networks is compared."""
+    """What is compared, and what of two networks."""
 
+    first: Annotated[str, typer.Argument(metavar="A")]
+    """A network (.onnx, or the name of a shipped one) or a machine (key, key:mode or .yaml)."""
+    second: Annotated[str, typer.Argument(metavar="B")]
+    """Another of the same sort."""
     layers: bool = False
     """Changed layers only: all of them, one row each."""
     fused: bool = False
@@ -48,8 +47,6 @@ class CompareOptions:
 @command(app)
 def compare(
     *,
-    first: FirstArgument,
-    second: SecondArgument,
     options: CompareOptions,
     inputs: InputOptions,
     fail_if: FailIfOption = None,
@@ -62,6 +59,7 @@ def compare(
     predictions. --fail-if 'macs_ratio>1.02', 'parameters>5e6', 'fps_ratio<0.95': the second's figures by their names,
     ratios and differences with the endings _ratio, _difference.
     """
+    first, second = options.first, options.second
     if _are_machines(first, second):
         given = {
             "--batch": inputs.batch, "--dim": inputs.dim, "--input": inputs.input_, "--value": inputs.value,

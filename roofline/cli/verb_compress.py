@@ -32,26 +32,12 @@ CONVENTIONS = {
 }
 """How the figures are meant."""
 
-FileOption = Annotated[Path, output_option("the compressed network", ".onnx")]
-RandomWeightsOption = Annotated[
-    bool,
-    typer.Option(
-        help="Where the file has no weights, take random ones: what is written runs, but computes nothing."
-    ),
-]
-MachinesOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "-p",
-        help="Show the speed-up Equation 1 predicts on this machine; repeatable, or several by commas.",
-    ),
-]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WritingOptions:
-    """How what is left of a network is chosen and written."""
+    """How what is left of a network is chosen and written, and where it goes."""
 
+    output: Annotated[Path, output_option("the compressed network", ".onnx")]
     criterion: str = "l1"
     """Channels that stay: l1, l2 (largest), random, first."""
     seed: Annotated[int, typer.Option(min=0)] = 0
@@ -64,6 +50,10 @@ class WritingOptions:
     """For w4a16 and the like: weights that share a scale."""
     threshold: float = 0.05
     """For ternary: weights up to this share of a layer's largest become zero."""
+    random_weights: bool = False
+    """Where the file has no weights, take random ones: what is written runs, but computes nothing."""
+    platform: Annotated[list[str] | None, typer.Option("-p")] = None
+    """Show the speed-up Equation 1 predicts on this machine; repeatable, or several by commas."""
 
     def read(self) -> WriteOptions:
         """Return them as the writers take them, with the arrays of the calibration.
@@ -84,11 +74,8 @@ class WritingOptions:
 def compress(
     *,
     model: ModelArgument,
-    output: FileOption,
     compression: CompressionOptions,
     writing: WritingOptions,
-    random_weights: RandomWeightsOption = False,
-    platform: MachinesOption = None,
     emulate: EmulateOption = False,
     inputs: InputOptions,
     form: FormatOption = Format.TABLE,
@@ -108,7 +95,7 @@ def compress(
         )
     request = replace(asked, options=writing.read())
     binding = inputs.bound()
-    name, whole, filled = with_weights(model, writing.seed, fill=random_weights)
+    name, whole, filled = with_weights(model, writing.seed, fill=writing.random_weights)
     absent = 0
     if (asked.quantization or asked.sparsity) and lacks_weights(whole):
         from roofline.compress.unweighted import compress_unweighted
@@ -119,7 +106,7 @@ def compress(
     else:
         done = run(whole, request, name=name, binding=binding)
     dense = Workload.from_onnx(whole, name=name, binding=binding)
-    machines = [find_platform(key) for key in platform or ()]
+    machines = [find_platform(key) for key in writing.platform or ()]
     speedups = speed_ups(dense, asked, machines, emulate=emulate)
     content = serialize(done.model)
     unchecked = check_loads(content, whole)
@@ -133,8 +120,10 @@ def compress(
             f"warning: the weights of {model} are absent, and so are {plural(absent, 'tensor')} of what is written: "
             "it can be counted, and not run. --random-weights writes one that runs"
         )
-    write_whole(output, content)
-    page = _WrittenNetwork(name, asked.label, done, output, speedups, unchecked, filled, absent)
+    write_whole(writing.output, content)
+    page = _WrittenNetwork(
+        name, asked.label, done, writing.output, speedups, unchecked, filled, absent
+    )
     ResultOptions(form=form).emit(document=page.document, rows=page.rows, table=page.table)
 
 

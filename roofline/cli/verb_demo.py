@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -13,29 +14,28 @@ from roofline.cli._output import as_table, check_writable_folder, emit, say
 app = typer.Typer(add_completion=False)
 
 
-FolderOption = Annotated[
-    Path,
-    typer.Option(
-        "-o",
-        callback=check_writable_folder,
-        help="Folder for the charts, the tables and the page.",
-    ),
-]
-MinutesOption = Annotated[
-    float, typer.Option(min=1.0, max=1440.0, help="About how long it may take.")
-]
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DemoOptions:
+    """Where the demonstration is written, and how long it may take."""
+
+    output: Annotated[Path, typer.Option("-o", callback=check_writable_folder)] = Path(
+        "roofline-demo"
+    )
+    """Folder for the charts, the tables and the page."""
+    minutes: Annotated[float, typer.Option(min=1.0, max=1440.0)] = 3.5
+    """About how long it may take."""
 
 
 @command(app)
-def demo(*, output: FolderOption = Path("roofline-demo"), minutes: MinutesOption = 3.5) -> None:
+def demo(*, options: DemoOptions) -> None:
     """Count, predict on several machines, measure with TVM and ONNX Runtime here, and compare."""
     from roofline.cli._progress import progress
     from roofline.validate.demo.page import comparison_rows, prediction_rows, write_demo
     from roofline.validate.demo.run import run_demo
 
     with progress("demo") as report:
-        found = run_demo(minutes=minutes, report=report, remark=_say)
-    files = write_demo(found, output)
+        found = run_demo(minutes=options.minutes, report=report, remark=_say)
+    files = write_demo(found, options.output)
     tables = [
         as_table(
             prediction_rows(found), title="Predicted frames per second (Equation 1, a bound)"

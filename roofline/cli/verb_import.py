@@ -22,21 +22,14 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 
-FilesArgument = Annotated[
-    list[Path], typer.Argument(metavar="FILE...", help="Files of measured runs.")
-]
-SourceOption = Annotated[
-    str, typer.Option("--from", help="Their format; recognized when left out.")
-]
-SkipDamagedOption = Annotated[
-    bool, typer.Option(help="Leave out rows with a damaged cell and take the others.")
-]
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FactOptions:
-    """What is true of runs whose files do not say it."""
+class ImportOptions:
+    """Which files are read, and what is true of runs where they do not say it."""
 
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...")]
+    """Files of measured runs."""
+    source: Annotated[str, typer.Option("--from")] = ""
+    """Their format; recognized when left out."""
     network: str = ""
     """The network, where a file does not say it."""
     machine: str = ""
@@ -47,9 +40,11 @@ class FactOptions:
     """The batch, where a file does not say it; else 1."""
     mapping: Annotated[list[str] | None, typer.Option("--map", metavar="OURS=THEIRS")] = None
     """A column of a CSV file by another name."""
+    skip_damaged: bool = False
+    """Leave out rows with a damaged cell and take the others."""
 
     def facts(self) -> Facts:
-        """Return them as importers take them.
+        """Return what is true of the runs, as importers take it.
 
         Raises:
             OptionError: A column's other name is no pair.
@@ -63,10 +58,7 @@ class FactOptions:
 @command(app, "import")
 def import_runs(
     *,
-    files: FilesArgument,
-    source: SourceOption = "",
-    known: FactOptions,
-    skip_damaged: SkipDamagedOption = False,
+    options: ImportOptions,
     store: StoreOption = None,
     result: ResultOptions,
 ) -> None:
@@ -74,12 +66,12 @@ def import_runs(
     from roofline.validate.records.importers import read_runs
     from roofline.validate.records.store import Store, default_store
 
-    facts = known.facts()
+    facts = options.facts()
     rows: list[dict[str, object]] = []
     refused: list[dict[str, object]] = []
     # Everything is read before anything is stored, so that a bad second file leaves no half import.
-    read = [(path, *read_runs(path, facts, form=source)) for path in files]
-    if not skip_damaged:
+    read = [(path, *read_runs(path, facts, form=options.source)) for path in options.files]
+    if not options.skip_damaged:
         _refuse_damaged([(path, found) for path, _, found in read])
     with Store(store or default_store()) as kept:
         added = iter(kept.add_all(run for _, _, found in read for run in found.measurements))

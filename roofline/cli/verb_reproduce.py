@@ -28,15 +28,13 @@ CONVENTIONS = {
     "intensity": "intensity is operations per byte of their weights, read once for each inference at batch 1",
 }
 
-PaperArgument = Annotated[
-    str | None, typer.Argument(metavar="PAPER", help="The paper; leave out to list them.")
-]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReproductionOptions:
     """What a paper is recomputed from, and what is shown of it."""
 
+    paper: Annotated[str | None, typer.Argument(metavar="PAPER")] = None
+    """The paper; leave out to list them."""
     cells: bool = False
     """Show every cell, not only those that disagree."""
     charts: Annotated[Path | None, typer.Option(metavar="DIR")] = None
@@ -53,13 +51,13 @@ class ReproductionOptions:
 @command(app)
 def reproduce(
     *,
-    paper: PaperArgument = None,
     options: ReproductionOptions,
     result: ResultOptions,
 ) -> None:
     """Recompute a seed paper's tables and say cell by cell what agrees, and why the rest does not."""
     from roofline.validate.studies import studies
 
+    paper = options.paper
     if paper is None:
         papers = [{"paper": name, "title": studies.get(name).title} for name in studies]
         result.emit(

@@ -50,19 +50,13 @@ _REASONS = 4
 TITLES = {"early": "early, not in the fit"}
 """What a table is called where its name says too little."""
 
-RunsArgument = Annotated[
-    Path,
-    typer.Argument(
-        metavar="FILE",
-        help="CSV of runs (see the page on expected), a record store or its export, or what validate wrote.",
-    ),
-]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScoreOptions:
     """Which predictions are scored, and on what."""
 
+    file: Annotated[Path, typer.Argument(metavar="FILE")]
+    """CSV of runs (see the page on expected), a record store or its export, or what validate wrote."""
     model: str = "expected"
     """Prediction model: equation1, layerwise, calibrated, expected. Those that need a graph judge the runs of shipped
     networks, and of --network."""
@@ -85,7 +79,6 @@ class ScoreOptions:
 @command(app)
 def score(
     *,
-    file: RunsArgument,
     options: ScoreOptions,
     order: OrderOptions,
     result: ResultOptions,
@@ -100,7 +93,7 @@ def score(
         model=own_spelling(options.model, list(models)) or options.model,
         leave=own_spelling(options.leave, LEAVES) or options.leave,
     )
-    source = read_source(file)
+    source = read_source(options.file)
     _check_columns(source)
     scored = _decoders if source.form.of_decoders else _runs
     document: Mapping[str, object] = scored(source, options)

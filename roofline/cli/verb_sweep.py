@@ -49,16 +49,13 @@ LONG = 10_000
 
 _check_file = check_ending("a sweep", ".csv", ".json", ".parquet", ".md", ".txt")
 
-FileArgument = Annotated[
-    Path | None,
-    typer.Argument(metavar="FILE.yaml", help="What to predict; leave out for an example."),
-]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PlaceOptions:
-    """Where predictions go, and where they are made."""
+class SweepOptions:
+    """What is predicted, where it goes, and where it is made."""
 
+    file: Annotated[Path | None, typer.Argument(metavar="FILE.yaml")] = None
+    """What to predict; leave out for an example."""
     output: Annotated[Path | None, typer.Option("-o")] = None
     """A file (.csv, .json, .parquet), or a folder: any size, in parts, and the same command goes on where it was
     stopped."""
@@ -74,13 +71,13 @@ class PlaceOptions:
 def sweep(
     *,
     context: typer.Context,
-    file: FileArgument = None,
     form: FormatOption = Format.CSV,
-    options: PlaceOptions,
+    options: SweepOptions,
 ) -> None:
     """Predict networks × variants × machines × datatypes × batches, to CSV, JSON or Parquet."""
     from roofline.cli._sweep_file import EXAMPLE, check_size, read_sweep
 
+    file = options.file
     if file is None:
         emit(EXAMPLE, None)
         return

@@ -28,10 +28,13 @@ def markdown_table(
     return "\n".join([_row(header), rule, *map(_row, rows)])
 
 
-def markdown_records(rows: Sequence[Mapping[str, object]]) -> str:
+def markdown_records(
+    rows: Sequence[Mapping[str, object]], *, numbers_from: int | None = None
+) -> str:
     """Return rows as a table in Markdown; the first row's columns are all rows'."""
     header = list(rows[0])
-    return markdown_table(header, ([str(row[name]) for name in header] for row in rows))
+    cells = ([str(row[name]) for name in header] for row in rows)
+    return markdown_table(header, cells, numbers_from=numbers_from)
 
 
 def _row(cells: Iterable[str]) -> str:

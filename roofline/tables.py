@@ -162,6 +162,11 @@ def number_in(value: Any, column: Column, where: str) -> float | None:
     return found
 
 
+def cell_in(value: Any, column: Column, where: str) -> str | float | None:
+    """Return what a cell holds, a word or a number as its column says; the arguments are those of `number_in`."""
+    return word_in(value) if column.holds is Holds.WORD else number_in(value, column, where)
+
+
 def is_empty(value: Any) -> bool:
     """Return whether a cell says nothing: empty text, None, or not a number."""
     return value is None or value == "" or (isinstance(value, float) and math.isnan(value))

@@ -9,7 +9,14 @@ from typing import Any, cast
 from roofline.errors import TableError, did_you_mean
 from roofline.parquet import table_rows
 from roofline.reading import read_json, read_text
-from roofline.tables import Column, Holds, Row, comparable_row, number_in, rows_in, word_in
+from roofline.tables import (
+    Column,
+    Holds,
+    Row,
+    cell_in,
+    comparable_row,
+    rows_in,
+)
 
 _LISTS = ("comparisons", "predictions", "measurements", "layers", "machines", "rows")
 # A prediction calls its throughput throughput_fps; beside a measurement it is the predicted one.
@@ -116,12 +123,7 @@ def check_rows(rows: Iterable[Row], columns: Sequence[Column], kind: str) -> Tab
     result: Table = []
     for number, row in enumerate(table, 1):
         where = f"row {number}"
-        cells = {
-            column.name: word_in(row.get(column.name))
-            if column.holds is Holds.WORD
-            else number_in(row.get(column.name), column, where)
-            for column in columns
-        }
+        cells = {column.name: cell_in(row.get(column.name), column, where) for column in columns}
         if all(cells[column.name] is not None for column in columns if column.required):
             result.append(cells)
     return result

@@ -16,52 +16,58 @@ from roofline.tables import (
     Column,
     Holds,
     Row,
+    cell_in,
     comparable_row,
     is_empty,
-    number_in,
     rows_in,
-    word_in,
 )
 
 if TYPE_CHECKING:
     from roofline.spec import Platform
 
-COLUMNS: Mapping[str, str] = {
-    "platform": "machine, with its mode after a colon",
-    "network": "network",
-    "task": "data set that the accuracy is of; accuracies compare within one",
-    "datatype": "datatype of the arithmetic",
-    "pruning": "what was removed; 'dense' when nothing",
-    "batch": "items per inference",
-    "rate": "what the throughputs of the row count where it is not frames: tokens/s of decoders",
-    "predicted_fps": "predicted throughput in frames per second",
-    "predicted_low_fps": "least throughput expected of a run, in frames per second",
-    "predicted_high_fps": "greatest throughput expected of a run, in frames per second",
-    "measured_fps": "measured throughput in frames per second",
-    "peak_fps": "throughput at the compute peak in frames per second",
-    "efficiency": "measured / predicted",
-    "latency_ms": "measured latency of the whole batch in milliseconds",
-    "power_w": "power at load in watts",
-    "accuracy": "top-1 accuracy in percent",
-    "bound": "what limits the prediction",
-    "intensity": "operational intensity in operations per byte",
-    "backend": "what ran it",
-    "flag": "why a row is doubtful",
-    "explanation": "why a run is faster than the bound",
-    "source": "where the row comes from",
+COLUMNS: Mapping[str, Column] = {
+    column.name: column
+    for column in (
+        Column("platform", "machine, with its mode after a colon"),
+        Column("network", "network"),
+        Column("task", "data set that the accuracy is of; accuracies compare within one"),
+        Column("datatype", "datatype of the arithmetic"),
+        Column("pruning", "what was removed; 'dense' when nothing"),
+        Column("batch", "items per inference", holds=Holds.AMOUNT),
+        Column(
+            "rate",
+            "what the throughputs of the row count where it is not frames: tokens/s of decoders",
+        ),
+        Column("predicted_fps", "predicted throughput in frames per second", holds=Holds.AMOUNT),
+        Column(
+            "predicted_low_fps",
+            "least throughput expected of a run, in frames per second",
+            holds=Holds.AMOUNT,
+        ),
+        Column(
+            "predicted_high_fps",
+            "greatest throughput expected of a run, in frames per second",
+            holds=Holds.AMOUNT,
+        ),
+        Column("measured_fps", "measured throughput in frames per second", holds=Holds.AMOUNT),
+        Column(
+            "peak_fps", "throughput at the compute peak in frames per second", holds=Holds.AMOUNT
+        ),
+        Column("efficiency", "measured / predicted", holds=Holds.AMOUNT),
+        Column(
+            "latency_ms", "measured latency of the whole batch in milliseconds", holds=Holds.AMOUNT
+        ),
+        Column("power_w", "power at load in watts", holds=Holds.AMOUNT),
+        Column("accuracy", "top-1 accuracy in percent", holds=Holds.PERCENT),
+        Column("bound", "what limits the prediction"),
+        Column("intensity", "operational intensity in operations per byte", holds=Holds.AMOUNT),
+        Column("backend", "what ran it"),
+        Column("flag", "why a row is doubtful"),
+        Column("explanation", "why a run is faster than the bound"),
+        Column("source", "where the row comes from"),
+    )
 }
 """The columns of a report's rows, in order; rows may lack any but platform and network."""
-
-_WORDS = frozenset({
-    "platform", "network", "task", "datatype", "pruning", "rate", "bound", "backend", "flag", "explanation", "source",
-})  # fmt: skip
-_NUMBERS = tuple(
-    Column(
-        name, meaning, required=False, holds=Holds.PERCENT if name == "accuracy" else Holds.AMOUNT
-    )
-    for name, meaning in COLUMNS.items()
-    if name not in _WORDS
-)
 _LISTS = ("comparisons", "predictions", "measurements", "rows")
 
 # A latency may differ from batch / throughput by this factor before the row is flagged: pipelines overlap items.
@@ -191,15 +197,13 @@ def check_rows(
 
 
 def _check(entry: Row, where: str) -> Cells:
-    row: Cells = dict.fromkeys(COLUMNS)
-    for name in _WORDS:
-        row[name] = word_in(entry.get(name))
-    for column in _NUMBERS:
-        value = entry.get(column.name)
-        if column.name == "intensity" and str(value).strip() in {"inf", "Infinity"}:
+    row: Cells = {}
+    for name, column in COLUMNS.items():
+        value = entry.get(name)
+        if name == "intensity" and str(value).strip() in {"inf", "Infinity"}:
             # A CSV of predict says so where no weight is charged; its JSON leaves the cell empty.
             value = None
-        row[column.name] = number_in(value, column, where)
+        row[name] = cell_in(value, column, where)
     for name in ("platform", "network"):
         if row[name] is None:
             raise TableError(f"{where}: no {name}", repair=f"Fill the column {name!r}")

@@ -6,7 +6,7 @@ from collections import Counter
 from importlib import resources
 from typing import get_args
 
-from roofline.markdown import markdown_table, with_section
+from roofline.markdown import markdown_records, with_section
 from roofline.number_format import plural
 from roofline.spec.audit import census, default_quantities
 from roofline.spec.finding import platform, platform_keys
@@ -63,28 +63,19 @@ def _shares() -> list[str]:
     counted = census(specs)
     kinds = Counter(quantity.kind for quantity in asked)
     rows = [
-        [
-            kind,
-            f"{counted.kinds.get(kind, 0):,}",
-            f"{counted.share(kind):.1%}",
-            f"{kinds[kind] / len(asked):.1%}",
-        ]
+        {
+            "kind": kind,
+            "numbers": f"{counted.kinds.get(kind, 0):,}",
+            "share": f"{counted.share(kind):.1%}",
+            f"share over the {len(popular_machines())} most asked for": f"{kinds[kind] / len(asked):.1%}",
+        }
         for kind in KINDS
     ]
     return [
         f"{counted.sourced} of {plural(counted.machines, 'machine has', 'machines have')} "
         "a sourced peak and a sourced bandwidth.",
         "",
-        markdown_table(
-            [
-                "kind",
-                "numbers",
-                "share",
-                f"share over the {len(popular_machines())} most asked for",
-            ],
-            rows,
-            numbers_from=1,
-        ),
+        markdown_records(rows, numbers_from=1),
         "",
     ]
 
@@ -110,29 +101,20 @@ def platform_specification(key: str) -> Specification:
 
 def _machines_table(machines: list[Platform]) -> list[str]:
     """Return the table of all machines, and for each where its numbers come from."""
-    header = [
-        "key",
-        "machine",
-        "segment",
-        "year",
-        *(f"{name} TOP/s" for name in _COLUMNS),
-        "memory GB/s",
-        "power W",
-    ]
     rows = [
-        [
-            f"`{machine.key}`",
-            machine.specification.name,
-            machine.segment or "",
-            str(machine.year),
-            *(_peak(machine, name) for name in _COLUMNS),
-            f"{machine.bandwidth / 1e9:g}",
-            "" if machine.tdp is None else f"{machine.tdp:g}",
-        ]
+        {
+            "key": f"`{machine.key}`",
+            "machine": machine.specification.name,
+            "segment": machine.segment or "",
+            "year": machine.year,
+            **{f"{name} TOP/s": _peak(machine, name) for name in _COLUMNS},
+            "memory GB/s": f"{machine.bandwidth / 1e9:g}",
+            "power W": "" if machine.tdp is None else f"{machine.tdp:g}",
+        }
         for machine in machines
     ]
     lines = [
-        markdown_table(header, rows, numbers_from=4),
+        markdown_records(rows, numbers_from=4),
         "",
         "A number in italics is an estimate. `×` marks a datatype the machine is known to lack.",
         "",

@@ -7,6 +7,7 @@ import re
 import shutil
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from roofline.validate.campaigns.grid import load, shipped_campaigns
 from roofline.validate.campaigns.runner import (
     Retry,
     Task,
-    local_measure,
+    measure_point,
     parse_retry,
     run_tasks,
     state,
@@ -321,7 +322,7 @@ def test_compression_is_written_run_and_named(small_model, tmp_path, fake_backen
     text += "compression: [dense, {keep_channels: 0.5}, {sparsity: 0.5}]\n"
     campaign = load(write(tmp_path, text))
     with Store(tmp_path / "records.db") as store:
-        go(campaign, store, local_measure(folder=tmp_path / "cache"))
+        go(campaign, store, partial(measure_point, folder=tmp_path / "cache"))
         records = state(campaign, store).records_in_order()
     assert [run.status for run in records] == [Status.OK] * 3, [run.reason for run in records]
     assert [run.job.compression.label for run in records] == [

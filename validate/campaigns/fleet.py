@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from roofline.number_format import plural
-from roofline.progress import Report
 from roofline.validate.campaigns.grid import Board
 from roofline.validate.campaigns.runner import Measure, Task, check_space, finish, measure_point
 from roofline.validate.records.failure import FailureKind
@@ -118,18 +117,15 @@ class _Fleet:
         self._ends.put((task, self.measure_point(task.point)))
 
 
-def board_measure(
-    board: Board, folder: Path, *, fresh: bool = False, report: Report | None = None
-) -> Measure:
+def board_measure(board: Board, folder: Path | None = None, *, fresh: bool = False) -> Measure:
     """Return what runs a point on a board."""
 
     def run(point: RunRequest) -> Measurement:
         options: dict[str, Scalar] = {**point.options, "rpc_key": board.key}
         if board.target:
             options["rpc_target"] = board.target
-        return measure_point(
-            replace(point, options=options), folder, machine=board.name, fresh=fresh, report=report
-        )
+        there = replace(point, options=options)
+        return measure_point(there, folder, machine=board.name, fresh=fresh)
 
     return run
 

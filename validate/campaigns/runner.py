@@ -227,38 +227,24 @@ def check_space(store: Store) -> None:
         )
 
 
-def local_measure(
-    *,
-    machine: str = "",
-    folder: Path | None = None,
-    fresh: bool = False,
-    report: Report | None = None,
-) -> Measure:
-    """Return what runs a point on this machine.
-
-    Args:
-        machine: Key of this machine's platform, for the records.
-        folder: Where compiled programs, models and schedules are kept; None is the user's cache.
-        fresh: Whether what is kept is made again.
-        report: Told of progress within the point.
-    """
-    place = folder or cache_folder()
-
-    def run(point: RunRequest) -> Measurement:
-        return measure_point(point, place, machine=machine, fresh=fresh, report=report)
-
-    return run
-
-
 def measure_point(
     point: RunRequest,
-    folder: Path,
+    folder: Path | None = None,
     *,
     machine: str = "",
     fresh: bool = False,
     report: Report | None = None,
 ) -> Measurement:
-    """Compress a point's network and run it; whatever goes wrong is a record with its reason."""
+    """Compress a point's network and run it; whatever goes wrong is a record with its reason.
+
+    Args:
+        point: What is run.
+        folder: Where compiled programs, models and schedules are kept; None is the user's cache.
+        machine: Key of this machine's platform, or name of a board, for the record.
+        fresh: Whether what is kept is made again.
+        report: Told of progress within the point.
+    """
+    folder = folder or cache_folder()
     written = _write_compressed(point, folder, report)
     if written.answer is None:
         kind = FailureKind.COMPRESSION

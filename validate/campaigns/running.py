@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from roofline.progress import Report
-from roofline.user_folders import cache_folder
 from roofline.validate.campaigns.fleet import board_measure, spread
 from roofline.validate.campaigns.grid import Campaign
-from roofline.validate.campaigns.runner import Task, local_measure, run_tasks
+from roofline.validate.campaigns.runner import Task, measure_point, run_tasks
 from roofline.validate.records.record import Measurement
 from roofline.validate.records.store import Store
 from roofline.validate.tvm.boards.reaching import reach
@@ -59,11 +59,11 @@ def run_on_boards(
         report: Told of each task when it is done.
     """
     local = [task for task in tasks if task.point.target == "local"]
-    measure = local_measure(machine=machine, fresh=fresh, report=progress)
+    measure = partial(measure_point, machine=machine, fresh=fresh, report=progress)
     run_tasks(local, store, measure, report=report)
     for name, tracker in trackers.items():
         board = campaign.boards[name]
         use_tracker(tracker)
         there = [task for task in tasks if task.point.target == name]
-        run_point = board_measure(board, cache_folder(), fresh=fresh)
+        run_point = board_measure(board, fresh=fresh)
         spread(there, store, run_point, tracker, board.key, report=report)

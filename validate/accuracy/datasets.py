@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from roofline.errors import MissingPackageError, OptionError, TableError, check_known
+from roofline.errors import OptionError, TableError, check_known
+from roofline.extras import optional_import
 from roofline.number_format import plural
 from roofline.reading import MAX_INTEGER, check_regular, is_folder, read_text, whole_number
 from roofline.surfaces import argument
@@ -247,10 +248,8 @@ class Files:
         if file.suffix == ".npy":
             (array,) = _open(file).values()
             return array
-        try:
+        with optional_import(f"reading {file.name}"):
             from PIL import Image, UnidentifiedImageError
-        except ImportError as error:
-            raise MissingPackageError("pillow", "validate", f"reading {file.name}") from error
         try:
             with Image.open(file) as image:
                 self._mode = self._mode or ("L" if image.mode in {"1", "L"} else "RGB")

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roofline.errors import MeasurementError, MissingPackageError, RooflineError
+from roofline.errors import MeasurementError, RooflineError
+from roofline.extras import optional_import
 from roofline.number_format import plural
 from roofline.surfaces import argument
 from roofline.tables import Record
@@ -99,10 +100,8 @@ def evaluate(model: Path | bytes, data: LabelledItems, *, name: str, batch: int 
         TableError: An item cannot be read.
         MissingPackageError: ONNX Runtime is not installed.
     """
-    try:
+    with optional_import("evaluating accuracy"):
         import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
-    except ImportError as error:
-        raise MissingPackageError("onnxruntime", "validate", "evaluating accuracy") from error
     content = model if isinstance(model, bytes) else model.read_bytes()
     try:
         session: Any = ort.InferenceSession(

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
-from roofline.errors import MissingPackageError, OptionError, StoreError, TableError, did_you_mean
+from roofline.errors import OptionError, StoreError, TableError, did_you_mean
+from roofline.extras import optional_import
 from roofline.reading import JsonObject, csv_cell, read_bytes, read_csv, read_json
 from roofline.validate.records.plain import to_json
 from roofline.validate.records.reading import from_dict
@@ -182,8 +183,6 @@ def export(measurements: Iterable[Measurement], path: Path) -> Iterator[bytes]:
 
 
 def _pandas() -> Any:
-    try:
+    with optional_import("Parquet"):
         importlib.import_module("pyarrow")
         return importlib.import_module("pandas")
-    except ImportError as error:
-        raise MissingPackageError(error.name or "pandas", "tables", "Parquet") from error

@@ -43,7 +43,7 @@ def conventions(predictions: Sequence[Prediction]) -> dict[str, str]:
     if between:
         stated["energy"] += (
             f"; of {', '.join(between)}, whose power is known at rest and busy, "
-            "at idle + utilization x (full - idle)"
+            "at idle + (half + half the utilization) x (full - idle)"
         )
     if any(entry.tokens is not None for entry in predictions):
         stated |= TOKENS

@@ -224,12 +224,15 @@ class Prediction:
         return self.throughput_fps / watts if watts and self.throughput_fps else None
 
     def _interval_fps_per_w(self) -> list[float] | None:
-        """Return the range of items per second for each watt: more items never cost as much more power."""
-        if self.interval_fps is None:
+        """Return the range of items per second for each watt, by what is not known of either."""
+        rate, fps, ends = self.fps_per_w, self.throughput_fps, self.interval_fps
+        if rate is None or fps is None or ends is None:
             return None
-        ends = [(fps, self._power(fps)) for fps in self.interval_fps]
-        found = [fps / watts for fps, watts in ends if watts]
-        return found if len(found) == len(ends) else None
+        low, high = ends
+        found = self.draw.rate_interval(
+            self.ops * fps / self.batch / self.peak, (low / fps, high / fps)
+        )
+        return None if found is None else [rate * end for end in found]
 
     def with_overhead(self, seconds: float) -> Prediction:
         """Return the prediction with time for each item that the network does not account for.

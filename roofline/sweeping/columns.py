@@ -15,7 +15,7 @@ from roofline.model import models
 from roofline.model._case import Case
 from roofline.model._core import Floats
 from roofline.model._outcomes import BOUNDS, Law, Outcomes
-from roofline.model._power import watts
+from roofline.model._power import rate_ends, watts
 from roofline.model._request import case_of, no_basis, own_precision
 from roofline.parquet import arrow
 from roofline.sweeping.grid import Grid, Point
@@ -188,12 +188,9 @@ def _numbers(found: Sequence[Block], counts: Sequence[int]) -> dict[str, Floats]
     full = _constant(found, counts, lambda case: case.platform.full_power)
     performance = ops * fps / batches
     ends = [join(lambda outcomes, end=end: _end(outcomes.interval_fps, end)) for end in (0, 1)]
-
-    def power_at(rate: Floats) -> Floats:
-        return watts(ops * rate / batches / peak, tdp, idle, full)
-
-    power = power_at(fps)
+    power = watts(performance / peak, tdp, idle, full)
     with np.errstate(divide="ignore", invalid="ignore"):
+        low, high = rate_ends(performance / peak, ends[0] / fps, ends[1] / fps, tdp, idle, full)
         return {
             "throughput_fps": fps,
             "latency_ms": 1e3 * join(lambda outcomes: outcomes.latency_s),
@@ -204,8 +201,8 @@ def _numbers(found: Sequence[Block], counts: Sequence[int]) -> dict[str, Floats]
             "fps_per_w": fps / power,
             "interval_fps_low": ends[0],
             "interval_fps_high": ends[1],
-            "interval_fps_per_w_low": ends[0] / power_at(ends[0]),
-            "interval_fps_per_w_high": ends[1] / power_at(ends[1]),
+            "interval_fps_per_w_low": low * fps / power,
+            "interval_fps_per_w_high": high * fps / power,
             "interval_latency_ms_low": 1e3
             * join(lambda outcomes: _end(outcomes.interval_latency_s, 0)),
             "interval_latency_ms_high": 1e3

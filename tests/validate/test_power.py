@@ -1,13 +1,22 @@
 """Power between idle and full, what it makes of energy, and the law that is fitted to the papers' runs."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
 
 import roofline as rl
-from roofline.model._power import Draw, watts
-from roofline.validate.evidence.power import PowerRun, estimate, estimate_left_out, fit, score
+from roofline.model._power import BUSY, BUSY_LEAST, BUSY_MOST, Draw, watts
+from roofline.validate.evidence.power import (
+    PowerRun,
+    estimate,
+    estimate_left_out,
+    fit,
+    read_runs,
+    score,
+)
+from roofline.validate.studies.qutibench.rows import measured_rows
 
 
 def made_up(machines: int, runs: int, noise: float = 0.0) -> list[PowerRun]:
@@ -24,8 +33,8 @@ def made_up(machines: int, runs: int, noise: float = 0.0) -> list[PowerRun]:
 
 def test_power_lies_between_idle_and_full() -> None:
     draw = Draw(tdp=20.0, idle=4.0, full=12.0)
-    assert draw.at(0.0) == 4
-    assert draw.at(0.25) == 6  # 4 + 0.25 x (12 - 4)
+    assert draw.at(0.0) == 8  # half-way, whatever runs
+    assert draw.at(0.25) == 9  # 4 + (0.5 + 0.5 x 0.25) x (12 - 4)
     assert draw.at(1.5) == 12
     assert Draw(tdp=20.0, idle=4.0).at(0.25) == 20
     assert Draw().at(0.25) is None
@@ -35,14 +44,49 @@ def test_power_lies_between_idle_and_full() -> None:
         np.asarray([4, np.nan]),
         np.asarray([12, np.nan]),
     )
-    assert several.tolist() == [8, 20]
+    assert several.tolist() == [10, 20]
+
+
+def test_what_is_not_known_of_power_widens_the_interval_of_frames_per_watt() -> None:
+    # Power 9 of 8 … 11.7 or 6: the deviations of frames and of power add in squares of the logarithm.
+    low, high = Draw(idle=4.0, full=12.0).rate_interval(0.25, (1.0, 1.0))
+    most, least = 4 + (0.95 + 0.05 * 0.25) * 8, 4 + 0.25 * 8
+    assert (low, high) == pytest.approx((9 / most, 9 / least))
+    faster = Draw(idle=4.0, full=12.0).rate_interval(0.25, (1.0, 2.0))[1]
+    assert np.log(faster) == pytest.approx(np.hypot(np.log(2 * 9 / 10), np.log(9 / least)))
+    # A bound is one figure; the frames alone have an interval.
+    assert Draw(tdp=20.0).rate_interval(0.25, (0.5, 2.0)) == pytest.approx([0.5, 2.0])
+    assert Draw().rate_interval(0.25, (0.5, 2.0)) is None
+
+
+def test_shares_of_measured_runs_are_what_the_law_says_of_power() -> None:
+    """Half-way and the range of eight of ten, of the runs that ship; the portal's table has 935."""
+    runs = [run for run in read_runs(measured_rows(), cache(rl.platform)) if run.utilization < 0.9]
+    machines = sorted({run.platform for run in runs})
+    shares = {
+        name: [
+            ((run.watts - run.idle) / (run.full - run.idle) - run.utilization)
+            / (1 - run.utilization)
+            for run in runs
+            if run.platform == name
+        ]
+        for name in machines
+    }
+    assert len(machines) == 12
+    assert np.median([np.median(found) for found in shares.values()]) == pytest.approx(
+        BUSY, abs=0.1
+    )
+    above = np.mean([np.mean(np.asarray(found) > BUSY_MOST) for found in shares.values()])
+    below = np.mean([np.mean(np.asarray(found) < BUSY_LEAST) for found in shares.values()])
+    assert 0.05 < below < 0.2
+    assert above < 0.3
 
 
 def test_energy_follows_power() -> None:
     machine = rl.platform("rpi4")
     assert (machine.idle_power, machine.full_power) == (3, 6.3)
     found = rl.predict(rl.load("resnet50"), machine, datatype="fp32", model="expected")
-    power = 3 + found.utilization * 3.3
+    power = 3 + (0.5 + 0.5 * found.utilization) * 3.3
     assert found.fps_per_w == pytest.approx(found.throughput_fps / power)
     assert found.energy_j == pytest.approx(power / found.throughput_fps)
     low, high = found.record()["interval_fps_per_w"]

@@ -10,9 +10,8 @@ from roofline.model._core import Floats
 
 BUSY, BUSY_LEAST, BUSY_MOST = 0.5, 0.0, 0.95
 """Share of what lies between idle and full power that a machine draws more as soon as it runs anything, and what
-eight of ten runs lie between. Of the measured runs of QuTiBench (935 of 12 machines, the portal's table; full is the
-most that a machine drew): median over machines 0.48; 10 % and 90 % quantiles, machines counting alike, below 0 and
-0.96."""
+eight of ten runs lie between. Of the measured runs of QuTiBench (930 of 12 machines, the portal's table; full is the
+most that a machine drew): median over machines 0.50; 10 % and 90 % quantiles, machines alike, -0.05 and 0.98."""
 
 
 @dataclass(frozen=True, slots=True)

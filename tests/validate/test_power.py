@@ -60,7 +60,7 @@ def test_what_is_not_known_of_power_widens_the_interval_of_frames_per_watt() -> 
 
 
 def test_shares_of_measured_runs_are_what_the_law_says_of_power() -> None:
-    """Half-way and the range of eight of ten, of the runs that ship; the portal's table has 935."""
+    """Half-way and the range of eight of ten, of the runs that ship; the portal's table has 930."""
     runs = [run for run in read_runs(measured_rows(), cache(rl.platform)) if run.utilization < 0.9]
     machines = sorted({run.platform for run in runs})
     shares = {

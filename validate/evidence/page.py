@@ -216,11 +216,14 @@ machines with a platform file. `expected` is what `roofline predict` says, machi
 
 `python benchmarks/power.py --table FILE --write`: full power of the QuTiBench machines, from idle power, utilization
 and a share that is shrunk towards that of all machines; the last column is the range that eight of ten runs lie in,
-high over low. Where a platform file knows both ends, `predict` takes a power half-way from idle to full for a machine
-that runs anything, and the rest of the way with the share of its peak that the run reaches (*idle to full, half and
-utilization*, where full is the most that a machine drew); eight of ten runs lie between none and 0.95 in place of
-half, which is in the interval of frames per second and watt. Else it takes the thermal design power, a bound: the rows
-of a machine left out say how far that is from what is drawn.
+high over low. Five runs that drew less than their machine at rest are left out.
+
+Where a platform file knows both ends, `predict` takes a power half-way from idle to full for a machine that runs
+anything, and the rest of the way with the share of its peak that the run reaches (*idle to full, half and utilization*;
+full is the most that a machine drew). Eight of ten runs lie between none and 0.95 in place of half, which is in the
+interval of frames per second and watt. By utilization alone, runs that reach little of the peak, as estimates do,
+would draw too little: at up to a fifth of it 21 % over machines, and 15 % by half-way. Where one end is not known it is
+the thermal design power, a bound: the rows of a machine left out say how far that is from what is drawn.
 """,
 }
 """The parts that benchmarks of their own put into the summary: heading and text."""

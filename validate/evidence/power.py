@@ -55,7 +55,7 @@ class PowerLaw:
 
 
 def read_runs(rows: Iterable[Row], machine_of: Callable[[str], Platform]) -> tuple[PowerRun, ...]:
-    """Return the runs of a table that have a power, a throughput and a peak.
+    """Return the runs of a table that have a power, a throughput and a peak, and drew no less than at rest.
 
     Args:
         rows: Rows as `roofline.validate.studies.qutibench.rows` gives them.
@@ -65,7 +65,8 @@ def read_runs(rows: Iterable[Row], machine_of: Callable[[str], Platform]) -> tup
     for row in rows:
         machine = machine_of(row["platform"])
         idle = machine.idle_power or row.get("idle_power_w")
-        if not row.get("peak_fps") or not row.get("power_w") or not idle:
+        # Of a run that drew less than the machine at rest another thing was measured than rests.
+        if not row.get("peak_fps") or not idle or (row.get("power_w") or 0.0) < idle:
             continue
         share = min(row["measured_fps"] / row["peak_fps"], 1.0)
         variant = f"{row['network']} {row['datatype']} {row['pruning']}"

@@ -296,7 +296,7 @@ def test_the_limit_that_takes_the_last_candidate_is_named():
         WORK, keys("ncs", "hailo-8"), Wish(1, watts=1e-3, efficiency=1), datatypes=["int8"]
     )
     assert survivors(advice)[-1].limit is Limit.POWER
-    assert survivors(advice)[-1].left == (platform("hailo-8").priced_tdp is None)
+    assert survivors(advice)[-1].left == (platform("hailo-8").priced_power is None)
     advice = advise(
         WORK, keys("ncs"), Wish(1, watts=1e-3, price=1, efficiency=1), datatypes=["int8"]
     )

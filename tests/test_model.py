@@ -395,6 +395,10 @@ def test_a_missing_unit_is_refused_with_those_there_are_or_emulated():
     emulated = equation1(work, MACHINE, emulate=True)
     assert (emulated.datatype, emulated.unit, emulated.peak) == ("int8", "fp16", 2e12)
     assert "runs on the fp16 unit" in emulated.notes[0]
+    # fp64 has nothing wider to run on, so that nobody is sent there.
+    with pytest.raises(DatatypeError) as refused:
+        equation1(network(replace(COMPUTE_LAYER, datatype="fp64")), MACHINE)
+    assert "emulate" not in str(refused.value)
 
 
 def test_the_default_datatype_is_that_of_most_multiply_accumulates():

@@ -122,7 +122,13 @@ def test_the_power_of_what_the_price_buys(power: str, bought: str, expected: flo
         power={"of": power, "tdp": quantity(9, "W")},
         price=quantity(99, "USD", of=bought, date="2025-01"),
     )
-    assert found.priced_tdp == expected
+    assert found.priced_power == expected
+
+
+def test_without_a_budget_the_most_is_what_it_draws_under_full_load() -> None:
+    assert machine(power={"of": "board", "full": quantity(12, "W")}).priced_power == 12
+    both = {"of": "board", "full": quantity(12, "W"), "tdp": quantity(15, "W")}
+    assert machine(power=both).priced_power == 15
 
 
 def test_what_a_file_does_not_say_is_none() -> None:

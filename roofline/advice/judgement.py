@@ -34,7 +34,7 @@ def judge(
     units = units if devices is None else devices
     _judge_memory(parts, platform, wish, obstacles, doubts)
     _judge_times(parts, wish, units, obstacles, doubts)
-    watts, price = platform.priced_tdp, platform.price
+    watts, price = platform.priced_power, platform.price
     for limit, found, most, unit in (
         (Limit.POWER, watts, wish.watts, "W"), (Limit.PRICE, price, wish.price, "USD"),
     ):  # fmt: skip

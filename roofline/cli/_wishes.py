@@ -39,7 +39,7 @@ class WishOptions:
     max_tpot_ms: Annotated[float | None, typer.Option(rich_help_panel=LIMITS)] = None
     """Longest time per output token."""
     max_watts: Annotated[float | None, typer.Option(rich_help_panel=LIMITS)] = None
-    """Most thermal design power of what the price buys, all units, W."""
+    """Most that what the price buys draws, all units, W: thermal design power, else under full load."""
     max_price: Annotated[float | None, typer.Option(rich_help_panel=LIMITS)] = None
     """Most to pay, all units, USD."""
     min_memory_gb: Annotated[float | None, typer.Option(rich_help_panel=LIMITS)] = None

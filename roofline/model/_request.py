@@ -94,15 +94,15 @@ def case_of(
             over, is_estimate = workload.weight_bytes - most_held(holder.capacity), False
         where = f"{holder.name} of {platform.key}"
         rest = platform.weight_bandwidth or platform.bandwidth
-        crossed = f"{over / 1e6:.3g} MB of weights do not fit in {where} and are read at {rest / 1e9:.3g} GB/s"
+        crossed = f"{over / 1e6:.3g} MB of weights do not fit in {where}: runs read them at {rest / 1e9:.3g} GB/s"
         if holder.excess_from == "host_link":
             knee = platform.peak(unit) / rest
             crossed = (
-                f"{over / 1e6:.3g} MB of weights do not fit in {where} and cross its host link at "
-                f"{rest / 1e9:.3g} GB/s, whose ridge is {knee:,.0f} OP/B"
+                f"{over / 1e6:.3g} MB of weights do not fit in {where}: what a run reads of them crosses its "
+                f"host link at {rest / 1e9:.3g} GB/s, whose ridge is {knee:,.0f} OP/B"
             )
         stay = f"weights stay in {where}"
-        free = f"how many weights {where} holds is not published: none are charged, so the bound holds anyway"
+        free = f"how many weights {where} holds is not published: the bound charges none"
         notes += (free if is_estimate else stay if over <= 0 else crossed,)
     return Case(
         workload, platform, asked, unit, batch, traffic, operations, reads, notes, holds,

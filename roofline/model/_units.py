@@ -57,9 +57,13 @@ def choose_unit(
     if platform.has(wanted):
         return wanted, ()
     if not emulate:
+        wider = (
+            f", or let {EMULATE} run on the next wider one"
+            if _can_emulate(platform, wanted)
+            else ""
+        )
         raise DatatypeError(
-            platform.lack_of(wanted),
-            repair=f"Choose one of them with {DATATYPE}, or let {EMULATE} run on the next wider one",
+            platform.lack_of(wanted), repair=f"Choose one of them with {DATATYPE}{wider}"
         )
     unit = platform.emulation(wanted)
     return unit, (f"{name} is emulated: it runs on the {unit} unit of {platform.key}",)
@@ -88,9 +92,15 @@ def layer_units(
     return [units.get(layer.datatype or "", unit) for layer in layers]
 
 
+def _can_emulate(platform: Platform, peak: str) -> bool:
+    """Return whether the machine has a unit that holds every value of another's."""
+    try:
+        platform.emulation(peak)
+    except DatatypeError:
+        return False
+    return True
+
+
 def _holding_peak(platform: Platform, peak: str) -> str:
     """Return the peak itself, or that of the next wider unit of the machine; itself where there is none."""
-    try:
-        return platform.emulation(peak)
-    except DatatypeError:
-        return peak
+    return platform.emulation(peak) if _can_emulate(platform, peak) else peak

@@ -23,7 +23,7 @@ from roofline.model._prediction import Basis, Bound, Prediction, Term
 from roofline.model._reach import ANYWHERE, Reach, reach_of
 from roofline.model._registry import Gives, Model, Need, models
 from roofline.model._units import choose_unit
-from roofline.model.deployment import deployment
+from roofline.model.deployment import ANY, deployment
 from roofline.model.equation1 import law, network_requirement
 from roofline.number_format import plural
 
@@ -253,8 +253,9 @@ def as_prediction(bound: Prediction, found: Estimate, reach: Reach = ANYWHERE) -
         flight += ", of whose latency nothing is published"
     elif found.in_flight:
         flight += " and latency of one alone"
+    runtime = "no runtime in particular" if found.runtime == ANY else found.runtime
     what = (
-        f"{found.runtime}, {found.rests_on}{flight}, 80 % interval, model version {found.version}; "
+        f"{runtime}, {found.rests_on}{flight}, 80 % interval, model version {found.version}; "
         "pre- and post-processing excluded; check it with roofline score"
     )
     return replace(

@@ -302,7 +302,7 @@ def _machine(
     return {
         "key": platform.key, "name": platform.name, "vendor": platform.vendor, "kind": platform.kind,
         "segment": platform.segment or "not stated", "year": platform.year, "price": platform.price,
-        "watts": platform.tdp, "priced_w": platform.priced_tdp, "bandwidth": platform.bandwidth,
+        "watts": platform.tdp, "priced_w": platform.priced_power, "bandwidth": platform.bandwidth,
         "datatypes": [DATATYPES.index(name) for name in datatypes],
         "peaks": [platform.peak(name) for name in datatypes], "figures": figures,
     }  # fmt: skip

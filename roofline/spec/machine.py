@@ -175,14 +175,16 @@ class Platform(BaseModel):
         return _base(self.specification.power.tdp)
 
     @property
-    def priced_tdp(self) -> float | None:
-        """`tdp` where it is that of the product the price buys, in W; None where the file does not say so.
+    def priced_power(self) -> float | None:
+        """The most that the product the price buys draws, in W; None where the file does not say so.
 
-        A module's budget stands for the board that carries it; a chip's does not stand for a card or a computer.
+        It is `tdp`, or without one `full_power`. A module's budget stands for the board that carries it; a chip's does
+        not stand for a card or a computer.
         """
         price, of = self.specification.price, self.specification.power.of
         same = price is None or of == price.of or (of, price.of) == ("module", "board")
-        return self.tdp if same else None
+        most = self.full_power if self.tdp is None else self.tdp
+        return most if same else None
 
     @property
     def idle_power(self) -> float | None:

@@ -165,8 +165,14 @@ BAD: dict[str, Callable[[], bytes]] = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def most_s() -> float:
+    """CPU seconds in which bad input has to be refused: five times what a small network takes, on a machine as busy."""
+    return 5 * min(roofline("count", "mlp").cpu_s for _ in range(2))
+
+
 @pytest.mark.parametrize("name", BAD)
-def test_bad_models(name: str, tmp_path: Path) -> None:
+def test_bad_models(name: str, tmp_path: Path, most_s: float) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(BAD[name]())
     run = roofline("count", path)
@@ -175,7 +181,7 @@ def test_bad_models(name: str, tmp_path: Path) -> None:
     assert run.err.startswith("roofline: error: ")
     assert run.err.count("\n") == 1
     assert len(run.err) < 600
-    assert run.cpu_s < 1
+    assert run.cpu_s < most_s
     assert run.rss_bytes < 200e6
 
 
@@ -191,7 +197,7 @@ def test_bad_paths(name: str, tmp_path: Path) -> None:
 
 
 def test_a_file_beyond_two_gigabytes_is_refused_or_read_without_its_weights(
-    tmp_path: Path,
+    tmp_path: Path, most_s: float
 ) -> None:
     """Protobuf ends at 2 GiB; such a file is skimmed or refused, never loaded."""
     path = tmp_path / "model.onnx"
@@ -201,19 +207,19 @@ def test_a_file_beyond_two_gigabytes_is_refused_or_read_without_its_weights(
     run = roofline("count", path)
     assert run.code == 2
     assert run.err.count("\n") == 1
-    assert run.cpu_s < 1
+    assert run.cpu_s < most_s
     assert run.rss_bytes < 200e6
 
 
 @pytest.mark.parametrize("name", ["deep", "growing"])
-def test_bombs_are_counted_or_refused_at_once(name: str, tmp_path: Path) -> None:
+def test_bombs_are_counted_or_refused_at_once(name: str, tmp_path: Path, most_s: float) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(nested(10) if name == "deep" else loops_in_loops())
     run = roofline("count", path)
     assert run.code in (0, 2)
     assert run.err.count("\n") == (1 if run.code else 0)
     assert "Traceback" not in run.err
-    assert run.cpu_s < 1.5
+    assert run.cpu_s < most_s
     assert run.rss_bytes < 200e6
 
 

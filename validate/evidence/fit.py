@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -36,7 +36,15 @@ def sample(evidence: Evidence, most: int) -> Rows:
 
     Which of a machine's runs depends on what they are alone, so that evidence of others does not change them.
     """
-    order = np.asarray([_lot(evidence, row) for row in range(len(evidence))])
+    facts = evidence.facts
+    drawn_by = (
+        facts.machine,
+        evidence.network,
+        facts.setting,
+        facts.numbers["batch"],
+        evidence.fps,
+    )
+    order = np.asarray([_lot(words) for words in zip(*drawn_by, strict=True)])
     chosen: list[Rows] = []
     for machine in np.unique(evidence.facts.machine):
         rows = np.flatnonzero(evidence.facts.machine == machine)
@@ -44,16 +52,9 @@ def sample(evidence: Evidence, most: int) -> Rows:
     return np.concatenate(chosen)
 
 
-def _lot(evidence: Evidence, row: int) -> int:
+def _lot(words: Iterable[object]) -> int:
     """Return a number that is drawn by what a run is."""
-    facts = evidence.facts
-    words = (
-        facts.machine[row],
-        evidence.network[row],
-        facts.setting[row],
-        facts.numbers["batch"][row],
-    )
-    text = "/".join(map(str, (*words, evidence.fps[row])))
+    text = "/".join(map(str, words))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7])
 
 

@@ -64,11 +64,9 @@ def _read(path: Path) -> Mapping[Key, float]:
                 f"{where}: no {missing}",
                 repair=f"Columns: {', '.join(_COLUMNS)}, and keep_channels where channels were taken away",
             )
-        share, percent = (
-            real_number(
-                row.get(name) or "1", f"{where}: {name}", least=0, most=most, error=TableError
-            )
-            for name, most in (("keep_channels", 1), ("accuracy_percent", 100))
-        )
+        kept, name = row.get("keep_channels") or "1", f"{where}: keep_channels"
+        share = real_number(kept, name, least=0, most=1, error=TableError)
+        name = f"{where}: accuracy_percent"
+        percent = real_number(row["accuracy_percent"], name, least=0, most=100, error=TableError)
         found[row["network"], precision(row["datatype"]).name, share] = percent
     return found

@@ -204,12 +204,7 @@ class Prediction:
     @property
     def power_w(self) -> float | None:
         """Power while it runs, W: between idle and full where both are known, else the thermal design power."""
-        return self._power(self.throughput_fps)
-
-    def _power(self, fps: float | None) -> float | None:
-        if not fps:
-            return None
-        return self.draw.at(self.ops * fps / self.batch / self.peak)
+        return self.draw.at(self.utilization) if self.throughput_fps else None
 
     @property
     def energy_j(self) -> float | None:
@@ -229,9 +224,7 @@ class Prediction:
         if rate is None or fps is None or ends is None:
             return None
         low, high = ends
-        found = self.draw.rate_interval(
-            self.ops * fps / self.batch / self.peak, (low / fps, high / fps)
-        )
+        found = self.draw.rate_interval(self.utilization, (low / fps, high / fps))
         return None if found is None else [rate * end for end in found]
 
     def with_overhead(self, seconds: float) -> Prediction:

@@ -57,14 +57,10 @@ def choose_unit(
     if platform.has(wanted):
         return wanted, ()
     if not emulate:
-        wider = (
-            f", or let {EMULATE} run on the next wider one"
-            if _can_emulate(platform, wanted)
-            else ""
-        )
-        raise DatatypeError(
-            platform.lack_of(wanted), repair=f"Choose one of them with {DATATYPE}{wider}"
-        )
+        repair = f"Choose one of them with {DATATYPE}"
+        if _holding_unit(platform, wanted) is not None:
+            repair += f", or let {EMULATE} run on the next wider one"
+        raise DatatypeError(platform.lack_of(wanted), repair=repair)
     unit = platform.emulation(wanted)
     return unit, (f"{name} is emulated: it runs on the {unit} unit of {platform.key}",)
 
@@ -87,20 +83,14 @@ def layer_units(
     for name, peak in units.items():
         # Products of wider integers than the network's main ones do not fit into that unit.
         if name in multiplied and DATATYPES[name].kind is DatatypeKind.INT:
-            units[name] = _holding_peak(platform, peak)
+            units[name] = _holding_unit(platform, peak) or peak
     units = {name: peak for name, peak in units.items() if platform.has(peak)}
     return [units.get(layer.datatype or "", unit) for layer in layers]
 
 
-def _can_emulate(platform: Platform, peak: str) -> bool:
-    """Return whether the machine has a unit that holds every value of another's."""
+def _holding_unit(platform: Platform, peak: str) -> str | None:
+    """Return the machine's unit that holds every value of a peak's datatype: its own or the next wider; else None."""
     try:
-        platform.emulation(peak)
+        return platform.emulation(peak)
     except DatatypeError:
-        return False
-    return True
-
-
-def _holding_peak(platform: Platform, peak: str) -> str:
-    """Return the peak itself, or that of the next wider unit of the machine; itself where there is none."""
-    return platform.emulation(peak) if _can_emulate(platform, peak) else peak
+        return None

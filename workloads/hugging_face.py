@@ -132,7 +132,7 @@ def read_config(path: Path) -> DecoderNetwork:
             repair="Take it out if it changes no size; else export the network to ONNX, and give that file",
         )
     name = path.parent.resolve().name if path.name == "config.json" else path.stem
-    quantization = whole.get("quantization_config")
+    quantization = whole.get("quantization_config") or _quantization_beside(path)
     stored = stored_format(quantization)
     unread = (quantization_method(quantization) or "no method") if stored is None else ""
     sizes = _decoder(_Config(path, config), _FAMILIES[family])
@@ -140,6 +140,20 @@ def read_config(path: Path) -> DecoderNetwork:
         name or "config", name or "config", f"{path.name} of {name}", sizes,
         stored=stored or "", unread=unread,
     )  # fmt: skip
+
+
+def _quantization_beside(path: Path) -> JsonObject | None:
+    """Return what ModelOpt writes into a file of its own beside the configuration; None without one."""
+    beside = path.with_name("hf_quant_config.json")
+    if path.name != "config.json" or not beside.is_file():
+        return None
+    text = read_text(beside, "hf_quant_config.json", most=MAX_BYTES, error=NetworkError)
+    repair = "Mend it, or take it away"
+    loaded = read_json(text, str(beside), error=NetworkError, repair=repair)
+    inner = loaded.get("quantization") if isinstance(loaded, dict) else None
+    if not isinstance(inner, dict):
+        raise NetworkError(f"{beside} has no object 'quantization'", repair=repair)
+    return {"quant_method": "modelopt", **cast("JsonObject", inner)}
 
 
 def _text_part(whole: JsonObject) -> JsonObject:

@@ -1,10 +1,11 @@
-"""The format that a checkpoint's weights are stored in, as the ``quantization_config`` of its ``config.json`` says."""
+"""The format of a checkpoint's weights and cache, as ``quantization_config`` in its ``config.json`` says."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import cast
 
+from roofline.precision import precision
 from roofline.reading import JsonObject
 
 _GROUP = 128
@@ -20,6 +21,8 @@ _COMPRESSED: Mapping[tuple[object, ...], str] = {
     ("float", 4, 16, "float", 4): "nvfp4",
 }
 """Of compressed-tensors: kind, bits and group of weights, kind and bits of activations."""
+_CACHE: Mapping[object, int] = {"FP8": 8, "INT8": 8, "NVFP4": 4}
+"""Bits of a stored key or value by ``kv_cache_quant_algo`` of modelopt."""
 
 
 def stored_format(config: object) -> str | None:
@@ -30,6 +33,15 @@ def stored_format(config: object) -> str | None:
     """
     if config is None:
         return ""
+    weights, bits = _weights_format(config), _cache_bits(_object(config))
+    if not weights or bits == 0:
+        return weights
+    if bits is None:
+        return None
+    return weights if precision(weights).cache_bits == bits else f"{weights}kv{bits}"
+
+
+def _weights_format(config: object) -> str | None:
     values, method = _object(config), quantization_method(config)
     if method in {"awq", "gptq"}:
         bits = values.get("bits", values.get("w_bit"))
@@ -46,6 +58,15 @@ def stored_format(config: object) -> str | None:
 def quantization_method(config: object) -> str:
     """Return the name of the method that a ``quantization_config`` states; empty for none."""
     return str(_object(config).get("quant_method", "")).casefold()
+
+
+def _cache_bits(config: JsonObject) -> int | None:
+    """Return in how many bits keys and values are stored; 0 where nothing is said of them, None for bits unknown."""
+    algorithm, scheme = config.get("kv_cache_quant_algo"), config.get("kv_cache_scheme")
+    if algorithm is None and scheme is None:
+        return 0
+    bits = _object(scheme).get("num_bits") if algorithm is None else _CACHE.get(algorithm)
+    return bits if isinstance(bits, int) and bits in _CACHE.values() else None
 
 
 def _compressed(groups: object) -> str | None:

@@ -278,6 +278,13 @@ def test_a_cache_whose_head_size_is_left_open_takes_that_of_the_projection() -> 
         ({"quant_method": "fp8", "weight_block_size": [128, 128]}, "fp8"),
         ({"quant_method": "mxfp4"}, "mxfp4"),
         ({"quant_method": "modelopt", "quant_algo": "NVFP4"}, "nvfp4"),
+        ({"quant_method": "modelopt", "quant_algo": "NVFP4", "kv_cache_quant_algo": None}, "nvfp4"),
+        ({"quant_method": "modelopt", "quant_algo": "NVFP4", "kv_cache_quant_algo": "FP8"}, "nvfp4kv8"),
+        ({"quant_method": "modelopt", "quant_algo": "FP8", "kv_cache_quant_algo": "FP8"}, "fp8"),
+        ({"quant_method": "modelopt", "quant_algo": "FP8", "kv_cache_quant_algo": "NVFP4"}, "fp8kv4"),
+        ({"quant_method": "modelopt", "quant_algo": "FP8", "kv_cache_quant_algo": "other"}, "fp16"),
+        ({"quant_method": "awq", "bits": 4, "group_size": 128, "kv_cache_scheme": {"num_bits": 8}}, "w4a16kv8"),
+        ({"quant_method": "awq", "bits": 4, "group_size": 128, "kv_cache_scheme": {"num_bits": 5}}, "fp16"),
         ({"quant_method": "bitsandbytes", "load_in_4bit": True}, "fp16"),
         (
             {"quant_method": "compressed-tensors", "config_groups": {"group_0": {
@@ -319,6 +326,21 @@ def test_a_checkpoint_is_predicted_in_the_format_that_it_is_stored_in(
     assert any("format that is not known" in note for note in rows[0].notes) is unread
     asked = serve(found, request, machines, datatypes=["fp8"])
     assert {row.datatype for row in asked.predictions} == {"fp8"}
+
+
+def test_the_format_may_stand_in_a_file_beside_the_configuration(tmp_path: Path) -> None:
+    """ModelOpt 0.17 writes hf_quant_config.json, as in nvidia/Llama-3.1-405B-Instruct-FP8."""
+    path, beside = tmp_path / "config.json", tmp_path / "hf_quant_config.json"
+    path.write_text(json.dumps(CONFIG))
+    beside.write_text(
+        json.dumps({"quantization": {"quant_algo": "NVFP4", "kv_cache_quant_algo": "FP8"}})
+    )
+    found = decoder(path)
+    assert found is not None
+    assert found.stored == "nvfp4kv8"
+    beside.write_text("[]")
+    with pytest.raises(NetworkError, match=r"hf_quant_config.json has no object 'quantization'"):
+        decoder(path)
 
 
 @pytest.mark.parametrize("key", ["gpt_oss_20b", "gpt_oss_120b"])

@@ -150,7 +150,7 @@ def _quantization_beside(path: Path) -> JsonObject | None:
     text = read_text(beside, "hf_quant_config.json", most=MAX_BYTES, error=NetworkError)
     repair = "Mend it, or take it away"
     loaded = read_json(text, str(beside), error=NetworkError, repair=repair)
-    values = cast("JsonObject", loaded) if isinstance(loaded, dict) else {}
+    values: JsonObject = cast("JsonObject", loaded) if isinstance(loaded, dict) else {}
     inner = values.get("quantization")
     if not isinstance(inner, dict):
         raise NetworkError(f"{beside} has no object 'quantization'", repair=repair)

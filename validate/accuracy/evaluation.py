@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -101,9 +102,9 @@ def evaluate(model: Path | bytes, data: LabelledItems, *, name: str, batch: int 
         MissingPackageError: ONNX Runtime is not installed.
     """
     with optional_import("evaluating accuracy"):
-        import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
+        ort: Any = importlib.import_module("onnxruntime")
     content = model if isinstance(model, bytes) else model.read_bytes()
-    options: Any = ort.SessionOptions()
+    options = ort.SessionOptions()
     # Without it kernels for x86 without VNNI cap sums of two 8-bit products at 16 bits, which the file does not say.
     options.add_session_config_entry("session.x64quantprecision", "1")
     try:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from roofline.errors import OptionError, RooflineError, TableError
 from roofline.number_format import plural
@@ -302,6 +302,11 @@ def read_json(
         raise error(f"{where} is nested too deeply for a document") from reason
     except ValueError as reason:
         raise error(f"{where}: not valid JSON: a number has thousands of digits") from reason
+
+
+def as_object(value: object) -> JsonObject:
+    """Return a value of somebody's JSON that is an object; an empty one for any other."""
+    return cast("JsonObject", value) if isinstance(value, dict) else {}
 
 
 def quote(value: object, width: int = 40) -> str:

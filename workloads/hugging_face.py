@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from roofline.errors import NetworkError, did_you_mean
 from roofline.number_format import plural
-from roofline.reading import JsonObject, read_json, read_text
+from roofline.reading import JsonObject, as_object, read_json, read_text
 from roofline.workloads.decoder import Decoder, SizesError
 from roofline.workloads.decoder_network import DecoderNetwork
 from roofline.workloads.stored_format import quantization_method, stored_format
@@ -132,7 +132,9 @@ def read_config(path: Path) -> DecoderNetwork:
             repair="Take it out if it changes no size; else export the network to ONNX, and give that file",
         )
     name = path.parent.resolve().name if path.name == "config.json" else path.stem
-    quantization = whole.get("quantization_config") or _quantization_beside(path)
+    quantization = whole.get("quantization_config")
+    if quantization is None:
+        quantization = _quantization_beside(path)
     stored = stored_format(quantization)
     unread = (quantization_method(quantization) or "no method") if stored is None else ""
     sizes = _decoder(_Config(path, config), _FAMILIES[family])
@@ -150,8 +152,7 @@ def _quantization_beside(path: Path) -> JsonObject | None:
     text = read_text(beside, "hf_quant_config.json", most=MAX_BYTES, error=NetworkError)
     repair = "Mend it, or take it away"
     loaded = read_json(text, str(beside), error=NetworkError, repair=repair)
-    values: JsonObject = cast("JsonObject", loaded) if isinstance(loaded, dict) else {}
-    inner = values.get("quantization")
+    inner = as_object(loaded).get("quantization")
     if not isinstance(inner, dict):
         raise NetworkError(f"{beside} has no object 'quantization'", repair=repair)
     return {"quant_method": "modelopt", **cast("JsonObject", inner)}
@@ -282,8 +283,7 @@ def _sizes(config: _Config) -> dict[str, int]:
 
 def _rotary(config: _Config, head_size: int) -> int:
     """Return how many dimensions of a head are turned by its position; 0 for all."""
-    inner = config.values.get("rope_parameters")
-    angles: JsonObject = cast("JsonObject", inner) if isinstance(inner, dict) else {}
+    angles = as_object(config.values.get("rope_parameters"))
     share = config.values.get("partial_rotary_factor", angles.get("partial_rotary_factor"))
     if not isinstance(share, int | float) or isinstance(share, bool) or not 0 < share < 1:
         return 0

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 from roofline.precision import precision
-from roofline.reading import JsonObject
+from roofline.reading import JsonObject, as_object
 
 _GROUP = 128
 """Weights that share a scale in the formats ``w4a16`` and ``w3a16``."""
@@ -21,7 +20,7 @@ _COMPRESSED: Mapping[tuple[object, ...], str] = {
     ("float", 4, 16, "float", 4): "nvfp4",
 }
 """Of compressed-tensors: kind, bits and group of weights, kind and bits of activations."""
-_CACHE: Mapping[object, int] = {"FP8": 8, "INT8": 8, "NVFP4": 4}
+_CACHE: Mapping[str, int] = {"FP8": 8, "INT8": 8, "NVFP4": 4}
 """Bits of a stored key or value by ``kv_cache_quant_algo`` of modelopt."""
 
 
@@ -33,7 +32,7 @@ def stored_format(config: object) -> str | None:
     """
     if config is None:
         return ""
-    weights, bits = _weights_format(config), _cache_bits(_object(config))
+    weights, bits = _weights_format(config), _cache_bits(as_object(config))
     if not weights or bits == 0:
         return weights
     if bits is None:
@@ -42,7 +41,7 @@ def stored_format(config: object) -> str | None:
 
 
 def _weights_format(config: object) -> str | None:
-    values, method = _object(config), quantization_method(config)
+    values, method = as_object(config), quantization_method(config)
     if method in {"awq", "gptq"}:
         bits = values.get("bits", values.get("w_bit"))
         group = values.get("group_size", values.get("q_group_size"))
@@ -57,7 +56,7 @@ def _weights_format(config: object) -> str | None:
 
 def quantization_method(config: object) -> str:
     """Return the name of the method that a ``quantization_config`` states; empty for none."""
-    return str(_object(config).get("quant_method", "")).casefold()
+    return str(as_object(config).get("quant_method", "")).casefold()
 
 
 def _cache_bits(config: JsonObject) -> int | None:
@@ -65,24 +64,22 @@ def _cache_bits(config: JsonObject) -> int | None:
     algorithm, scheme = config.get("kv_cache_quant_algo"), config.get("kv_cache_scheme")
     if algorithm is None and scheme is None:
         return 0
-    bits = _object(scheme).get("num_bits") if algorithm is None else _CACHE.get(algorithm)
+    bits = as_object(scheme).get("num_bits") if algorithm is None else _CACHE.get(str(algorithm))
     return bits if isinstance(bits, int) and bits in _CACHE.values() else None
 
 
 def _compressed(groups: object) -> str | None:
     """Return the format of the only group of matrices; None where there are several, or another."""
-    entries = list(_object(groups).values())
+    entries = list(as_object(groups).values())
     if len(entries) != 1:
         return None
-    group = _object(entries[0])
-    weights, activations = _object(group.get("weights")), _object(group.get("input_activations"))
+    group = as_object(entries[0])
+    weights, activations = (
+        as_object(group.get("weights")),
+        as_object(group.get("input_activations")),
+    )
     key = (
         weights.get("type"), weights.get("num_bits"), weights.get("group_size"), activations.get("type"),
         activations.get("num_bits"),
     )  # fmt: skip
     return next((name for known, name in _COMPRESSED.items() if known == key), None)
-
-
-def _object(value: object) -> JsonObject:
-    """Return a value that is an object of JSON; an empty one for any other."""
-    return cast("JsonObject", value) if isinstance(value, dict) else {}

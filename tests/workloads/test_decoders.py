@@ -283,6 +283,8 @@ def test_a_cache_whose_head_size_is_left_open_takes_that_of_the_projection() -> 
         ({"quant_method": "modelopt", "quant_algo": "FP8", "kv_cache_quant_algo": "FP8"}, "fp8"),
         ({"quant_method": "modelopt", "quant_algo": "FP8", "kv_cache_quant_algo": "NVFP4"}, "fp8kv4"),
         ({"quant_method": "modelopt", "quant_algo": "FP8", "kv_cache_quant_algo": "other"}, "fp16"),
+        ({"quant_method": "modelopt", "quant_algo": "FP8", "kv_cache_quant_algo": ["FP8"]}, "fp16"),
+        ({}, "fp16"),
         ({"quant_method": "awq", "bits": 4, "group_size": 128, "kv_cache_scheme": {"num_bits": 8}}, "w4a16kv8"),
         ({"quant_method": "awq", "bits": 4, "group_size": 128, "kv_cache_scheme": {"num_bits": 5}}, "fp16"),
         ({"quant_method": "bitsandbytes", "load_in_4bit": True}, "fp16"),

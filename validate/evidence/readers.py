@@ -16,7 +16,7 @@ from roofline.errors import RooflineError, TableError
 from roofline.model import choose_unit
 from roofline.model._network_facts import class_of, facts_of
 from roofline.model._run_facts import Facts, join_facts
-from roofline.reading import CsvTable, JsonObject, read_json
+from roofline.reading import CsvTable, JsonObject, as_object, read_json
 from roofline.spec import Platform, platform
 from roofline.validate.analysis.counting import compress_network, count_network
 from roofline.validate.evidence.by_graph import published_runtimes
@@ -135,7 +135,7 @@ _FIELDS = frozenset(field.name for field in fields(Measurement))
 def _records_alone(text: str) -> str:
     """Return a document of records without the columns for people that ``validate`` and ``measure`` put beside."""
     document = read_json(text, "the records")
-    whole: JsonObject = cast("JsonObject", document) if isinstance(document, dict) else {}
+    whole = as_object(document)
     entries = whole.get("measurements")
     if not isinstance(entries, list):
         return text

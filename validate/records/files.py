@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from roofline.errors import OptionError, StoreError, TableError, did_you_mean
 from roofline.extras import optional_import
-from roofline.reading import JsonObject, csv_cell, read_bytes, read_csv, read_json
+from roofline.reading import JsonObject, as_object, csv_cell, read_bytes, read_csv, read_json
 from roofline.validate.records.plain import to_json
 from roofline.validate.records.reading import from_dict
 from roofline.validate.records.record import SCHEMA_VERSION, Measurement
@@ -40,7 +40,7 @@ def import_json(text: str) -> list[Measurement]:
         StoreError: It is not such a document, is newer than this program, or a record is damaged.
     """
     document = read_json(text, "the records", error=StoreError)
-    whole: JsonObject = cast("JsonObject", document) if isinstance(document, dict) else {}
+    whole = as_object(document)
     entries = whole.get("measurements")
     if not isinstance(entries, list):
         raise StoreError("the document has no list of measurements")

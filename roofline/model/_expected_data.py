@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +14,7 @@ from roofline.model import _law_document, _quantiles
 from roofline.model._law_document import LawDocument
 from roofline.model._law_estimates import KNOWN
 from roofline.model._quantiles import Quantiles, QuantilesDocument
+from roofline.model._siblings import Roofs
 from roofline.model._time_law import TimeLaw
 
 NAME = "expected.json"
@@ -35,19 +37,6 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Roofs:
-    """The roofs of a machine of the evidence, by its platform file."""
-
-    vendor: str
-    peaks: Mapping[str, float]
-    """OP/s per datatype."""
-    bandwidth: float
-    """Of the memory that weights come from, in B/s."""
-    held: float
-    """Bytes of weights that stay on the chip."""
-
-
-@dataclass(frozen=True, slots=True)
 class MachineRuns:
     """How a machine of the evidence was run."""
 
@@ -56,10 +45,18 @@ class MachineRuns:
     """Per runtime the logarithm of the rate of one network."""
     cores: float
     """Cores that its fastest runs use."""
-    runs: Mapping[str, int]
-    """How many it has, per runtime."""
+    ways: Mapping[str, int]
+    """How many runs it has in each way, `Facts.way`."""
     roofs: Roofs | None = None
     """None where it has no platform file."""
+
+    @property
+    def runs(self) -> Mapping[str, int]:
+        """How many runs it has, per runtime."""
+        found = Counter[str]()
+        for way, count in self.ways.items():
+            found[way.partition("/")[0]] += count
+        return found
 
     @property
     def maker(self) -> str | None:
@@ -127,7 +124,7 @@ def to_document(parameters: Parameters) -> ParametersDocument:
                 ran.machine_class,
                 {k: round(v, 4) for k, v in ran.speeds.items()},
                 ran.cores,
-                dict(ran.runs),
+                dict(ran.ways),
                 None if ran.roofs is None else _roofs_to_document(ran.roofs),
             ]
             for name, ran in parameters.machines.items()

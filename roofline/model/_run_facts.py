@@ -102,6 +102,12 @@ class Facts:
         return self.runtime + np.asarray(["/"], object) + self.datatype
 
     @property
+    def way(self) -> NDArray[np.object_]:
+        """Runtime and datatype of each run, and whether several are in flight, ``openvino/int8/several``."""
+        several = np.where(self.numbers["throughput"] > 0, "/several", "/single")
+        return self.setting + several.astype(object)
+
+    @property
     def own_at(self) -> NDArray[np.object_]:
         """Machine, runtime and datatype of each run, ``i5-8500/openvino/int8``."""
         return self.own + np.asarray(["/"], object) + self.datatype

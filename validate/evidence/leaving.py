@@ -24,6 +24,7 @@ from roofline.model._quantiles import EIGHT_OF_TEN, POOLED, Pairs, Quantiles, qu
 from roofline.model._time_law import TimeLaw
 from roofline.validate.evidence.evidence import Evidence, Mask, Names, Rows, names
 from roofline.validate.evidence.laws_without import LawsWithout
+from roofline.validate.evidence.machine_order import MachineOrder
 
 GROUPS = 6
 """Into how many groups silicon, or families of networks, are dealt where leaving out each alone would take too long."""
@@ -81,19 +82,22 @@ def leave_silicon(without: LawsWithout) -> Holdout:
     group = np.asarray([dealt[name] for name in evidence.silicon])
     parts: list[tuple[Rows, Estimates]] = []
     laws: dict[str, TimeLaw] = {}
+    in_order = MachineOrder.of(evidence)
     for name, law in zip(
         dealt, without.laws([[name] for name in dealt], by, layers=False), strict=True
     ):
         laws[name] = law
         rows = without.rows([name], by)
-        parts.append((rows, law.estimate(evidence.facts.take(rows))))
+        facts = evidence.facts.take(rows)
+        parts.append((rows, in_order.limit(law, facts, law.estimate(facts))))
     residuals = np.full((GROUPS, len(evidence)), np.nan)
     far = np.zeros((GROUPS, len(evidence)), bool)
     pairs = list(combinations(range(min(GROUPS, len(dealt))), 2))
     out = [[name for name, place in dealt.items() if place in pair] for pair in pairs]
     for (first, second), law in zip(pairs, without.laws(out, by, layers=False), strict=True):
         rows = np.flatnonzero((group == first) | (group == second))
-        estimates = law.estimate(evidence.facts.take(rows))
+        facts = evidence.facts.take(rows)
+        estimates = in_order.limit(law, facts, law.estimate(facts))
         z = standardize(evidence.take(rows), estimates)
         for judge, judged in ((first, second), (second, first)):
             residuals[judge, rows] = np.where(group[rows] == judged, z, residuals[judge, rows])
@@ -163,10 +167,11 @@ def leave_setting(without: LawsWithout) -> Holdout:
     several = in_several_ways(evidence)
     dealt = group_of(np.sort(by[several].astype(str)).astype(object), GROUPS)
     parts: list[tuple[Rows, Estimates]] = []
-    each = list(members(dealt))
+    each, in_order = list(members(dealt)), MachineOrder.of(evidence)
     for out, law in zip(each, without.laws(each, by), strict=True):
         rows = without.rows(out, by)
-        parts.append((rows, law.estimate(evidence.facts.take(rows))))
+        facts = evidence.facts.take(rows)
+        parts.append((rows, in_order.limit(law, facts, law.estimate(facts))))
     estimates = join_estimates(parts, len(evidence))
     group = group_by_silicon(evidence)
     tables = {

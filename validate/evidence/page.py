@@ -27,6 +27,33 @@ five machines have half of the rows. *High/low* is the median over rows. The wid
 with the number of kinds of silicon that are known at its class, runtime and datatype; its ends are quantiles of its
 class, in which all other classes count as six machines more. Which features the law has was chosen by physics, but
 among variants that were compared on left-out silicon, so that the first table flatters a little.
+
+An estimate of a processor or a graphics card lies between those of its maker's weaker and stronger ones that have ten
+runs or more in the same way (runtime, datatype, one run at a time or several): weaker is what has at most as much of
+every peak, of bandwidth and of weights that stay on the chip. Left-out machines in these tables are kept in that order
+too. A machine with ten runs of its own in that way, or with figures that were given of it, goes by these.
+"""
+
+REMARKS = """## What an estimate rests on, in its words
+
+`predict` says in a line what each estimate rests on:
+
+- *89 runs of this machine*: it is in the evidence with this runtime; *at other datatypes* where none of them is at the
+  one asked for. The count is of all of its runs with the runtime.
+- *of orin-nx, a like machine*: it is not, but another mode or form of it is.
+- *with other runtimes*: the machine is known, the runtime from other machines of its class.
+- *runs of 12 gpu_dc machines with trt*: nothing is known of the machine but its data sheet.
+- *by the network's layers*: the law of layers has three quarters of the estimate (below).
+- *capped by the bound*, *interval capped by the bound*: no run is faster than Equation 1. Where the law expects more, what
+  it expects below the bound is the estimate, and its interval ends there.
+- *capped by 1.8 times the bound*: Equation 1 counts a convolution by its definition and at the unit that the datatype
+  asks for. Runs may beat that: Winograd's and Strassen's algorithms need fewer multiplications (on processors, and on
+  other machines in single precision), and some runtimes compute fp32 networks in half precision. The factor is what the
+  network's layers leave room for, at most what runs of the class have reached.
+
+The width of an interval is how far the law was off on runs of the same standing that it had not seen: of machines with
+runs in the same way, of those known by other runtimes or datatypes, of new ones, and of those whose runtime nobody ran
+on their class; of the class as far as there are machines enough, otherwise of all.
 """
 
 
@@ -121,6 +148,8 @@ def _head(summary: VersionScores) -> list[str]:
         *_table(summary["silicon"]),
         "",
         *SCATTER,
+        *REMARKS.splitlines(),
+        "",
         "## A network that is not in the evidence, on a machine that is (`--leave family`)",
         "",
         *_table(summary["family"]),
@@ -180,6 +209,14 @@ def _origin(summary: VersionScores) -> list[str]:
 
 
 PARTS = {
+    "order": """## More of everything is not slower
+
+`python benchmarks/machine_order.py --evidence FILE --write`: pairs of platform files of one maker and class, one of
+which has at least as much of everything, under four networks at batches of 1, 8 and 64 and three datatypes; a pair is
+out of order where the estimate of the stronger is slower by more than a twentieth. Beside it the same of published runs
+of one network in one way. Accelerators are left as their runs are: the stronger of two was slower in a quarter of such
+runs, for their software differs.
+""",
     "ablations": """## What each part of the law is worth
 
 `python benchmarks/expected_ablations.py --evidence FILE --write`: the factor on new machines without the part. Silicon
@@ -228,7 +265,9 @@ the thermal design power, a bound: the rows of a machine left out say how far th
 }
 """The parts that benchmarks of their own put into the summary: heading and text."""
 
-AS_SHARES = frozenset({"mape", "machines_mape", "median_ape", "within_20"})
+AS_SHARES = frozenset(
+    {"mape", "machines_mape", "median_ape", "within_20", "out of order", "runs out of order"}
+)
 _NAMES = {
     "mape": "MAPE", "machines_mape": "MAPE over machines", "median_ape": "median", "within_20": "±20 %",
     "factor_machines": "over machines", "factor_rows": "rows", "width": "eight of ten in",

@@ -30,6 +30,7 @@ from roofline.validate.evidence.leaving import (
     leave_unlike,
     with_figures,
 )
+from roofline.validate.evidence.machine_order import MachineOrder
 from roofline.validate.evidence.priors import Options
 from roofline.validate.evidence.reported import is_early
 
@@ -131,7 +132,9 @@ class _Estimate:
 
 def _of_parameters(evidence: Evidence, known: Parameters) -> _Estimate:
     """Return what one law says of all runs."""
-    estimates = known.law.estimate(evidence.facts)
+    estimates = MachineOrder(known.machines).limit(
+        known.law, evidence.facts, known.law.estimate(evidence.facts)
+    )
     group = np.asarray(["0"] * len(evidence), object)
     laws = dict.fromkeys(set(evidence.silicon), known.law)
     holdout = Holdout(estimates, group, {"0": known.quantiles}, laws)

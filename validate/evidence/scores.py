@@ -140,6 +140,7 @@ class VersionScores(TypedDict):
     equation1: LeftOutScores
     origin: NotRequired[ScoresByLabel]
     """By where runs are from: published tables, or reported ones."""
+    order: NotRequired[Sequence[PartRow]]
     power: NotRequired[Sequence[PartRow]]
     ablations: NotRequired[Sequence[PartRow]]
     settings: NotRequired[Sequence[PartRow]]

@@ -9,14 +9,12 @@ from dataclasses import replace
 import numpy as np
 
 from roofline.model._core import Floats
-from roofline.model._expected_data import MachineRuns, Parameters, Roofs, Usage
+from roofline.model._expected_data import MachineRuns, Parameters, Usage
 from roofline.model._law_estimates import FAR
-from roofline.model._network_facts import held_bytes
 from roofline.model._quantiles import POOLED, Pairs, Quantiles, quantiles
 from roofline.model._run_facts import FAMILIES, Facts
 from roofline.model._run_features import YEAR
 from roofline.model._time_law import TimeLaw
-from roofline.spec import find_alias, platform
 from roofline.validate.evidence.evidence import Evidence, Rows, names
 from roofline.validate.evidence.fit import Fitting
 from roofline.validate.evidence.leaving import (
@@ -26,6 +24,7 @@ from roofline.validate.evidence.leaving import (
     standardize,
     unlike_quantiles,
 )
+from roofline.validate.evidence.machine_order import find_roofs, most_cores
 from roofline.validate.evidence.priors import Options
 from roofline.validate.evidence.reported import REPORTED
 
@@ -191,16 +190,6 @@ def _add_assumed_usage(
     return taken
 
 
-def most_cores(evidence: Evidence) -> dict[str, float]:
-    """Return the cores that each machine's fastest runs use, those at its highest peak."""
-    numbers, found = evidence.facts.numbers, dict[str, float]()
-    for machine in sorted(set(evidence.facts.machine)):
-        rows = np.flatnonzero(evidence.facts.machine == machine)
-        peak = numbers["peak"][rows]
-        found[machine] = float(np.median(numbers["cores"][rows][peak == peak.max()]))
-    return found
-
-
 def machines(evidence: Evidence, law: TimeLaw) -> dict[str, MachineRuns]:
     """Return how each machine of the evidence was run."""
     facts, most = evidence.facts, most_cores(evidence)
@@ -217,20 +206,9 @@ def machines(evidence: Evidence, law: TimeLaw) -> dict[str, MachineRuns]:
         }
         found[machine] = MachineRuns(
             facts.machine_class[rows][0], speeds, most[machine],
-            {name: int((rows & (facts.runtime == name)).sum()) for name in runtimes}, roofs_of(machine),
+            dict(Counter(own.way)), find_roofs(machine),
         )  # fmt: skip
     return found
-
-
-def roofs_of(machine: str) -> Roofs | None:
-    """Return the roofs of a machine by its platform file; None where there is none."""
-    if find_alias(machine) is None:
-        return None
-    found = platform(machine)
-    return Roofs(
-        found.vendor, {name: peak.base for name, peak in found.peaks.items()},
-        found.weight_bandwidth or found.bandwidth, held_bytes(found),
-    )  # fmt: skip
 
 
 def single(row: dict[str, str]) -> bool:

@@ -5,8 +5,8 @@ Usage:
 
 A file that is there already, with the digest that the list states, is left alone. Packages are opened as the archives
 they are and never installed, so that nothing of theirs is executed. Networks that `roofline compress` wrote are written
-anew; those that were drawn from timm's architectures need timm and PyTorch: `timm_networks.py write FOLDER`. A file that
-cannot be had, or has another digest, is named at the end, and the exit code is 1.
+anew; those that were drawn from timm's architectures need timm and PyTorch: `timm_networks.py write FOLDER`. A file
+that cannot be had, or has another digest, is named at the end, and the exit code is 1.
 """
 
 from __future__ import annotations

@@ -44,8 +44,8 @@ REMARKS = """## What an estimate rests on, in its words
 - *with other runtimes*: the machine is known, the runtime from other machines of its class.
 - *runs of 12 gpu_dc machines with trt*: nothing is known of the machine but its data sheet.
 - *by the network's layers*: the law of layers has three quarters of the estimate (below).
-- *capped by the bound*, *interval capped by the bound*: no run is faster than Equation 1. Where the law expects more, what
-  it expects below the bound is the estimate, and its interval ends there.
+- *capped by the bound*, *interval capped by the bound*: no run is faster than Equation 1. Where the law expects more,
+  what it expects below the bound is the estimate, and its interval ends there.
 - *capped by 1.8 times the bound*: Equation 1 counts a convolution by its definition and at the unit that the datatype
   asks for. Runs may beat that: Winograd's and Strassen's algorithms need fewer multiplications (on processors, and on
   other machines in single precision), and some runtimes compute fp32 networks in half precision. The factor is what the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -46,3 +47,18 @@ def test_commands_are_those_ci_runs(mark: str, end: str) -> None:
     (command,) = re.findall(rf"<!-- {mark} command -->\n```console\n(.*?)\n```", README, re.DOTALL)
     assert command.count("\n") == 0
     assert command.endswith(end)
+
+
+def test_how_near_estimates_come_is_what_the_summaries_say() -> None:
+    found = json.loads((ROOT / "validate/evidence/summary.json").read_text(encoding="utf-8"))
+    silicon, bound = found["silicon"]["all"], found["equation1"]["all"]
+    assert (
+        f"{silicon['n']:,} published and reported runs of {silicon['machines']} machines" in README
+    )
+    assert f"{bound['factor_machines']:.2g}x, {bound['factor_rows']:.2f}x by runs" in README
+    for scores in (silicon, found["figures"]["3"]):
+        factors = f"{scores['factor_machines']:.2f}x, {scores['factor_rows']:.2f}x by runs"
+        assert factors in README
+    machines = json.loads((ROOT / "benchmarks/calibrated.json").read_text(encoding="utf-8"))
+    drawn = machines["EPYC Genoa, 2.6 GHz, again"]["onnxruntime, 1 thread"]["first"]["drawn"]
+    assert f"{drawn['MAPE']}, {drawn['within 10 %']} within 10 %" in " ".join(README.split())

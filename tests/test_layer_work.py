@@ -104,6 +104,9 @@ CASES: Mapping[str, tuple[tuple[object, ...], Mapping[str, object], str, tuple[f
     "head by head": (
         ("Einsum", [(2, 3, 5, 7), (2, 3, 6, 7)]), {"equation": "bhqd,bhkd->bhqk"}, "einsum.fp32", (5, 7, 6, 2 * 3),
     ),
+    "moved groups": (
+        ("Einsum", [(2, 4, 3, 5)], [(3, 5, 7)]), {"equation": "btgi,gih->btgh"}, "einsum.moved.fp32", (2 * 4, 5, 7, 3),
+    ),
     "all rows": (("Einsum", [(2, 4, 5)], [(5, 7)]), {"equation": "bij, jk -> bik"}, "einsum.fp32", (2 * 4, 5, 7, 1)),
     # transforms, and of how many points each
     "lines of a power of two": (("DFT", [(6, 8, 1)]), {"axis": 1, "onesided": 1}, "spectral.halving", (6, 8)),
@@ -111,7 +114,13 @@ CASES: Mapping[str, tuple[tuple[object, ...], Mapping[str, object], str, tuple[f
     "frames": (
         ("STFT", [(2, 32)], [np.asarray(4, np.int64), (16,)]), {}, "spectral.halving", (2 * 5, 16),
     ),
-    # values that are scattered, and among how many
+    # values that are scattered, and to how many places each
+    "scattered among many": (
+        ("ScatterND", [(6, 4), (1, 1), (1, 4)], []), {}, "scattering.ScatterND", (4, 6),
+    ),
+    "scattered among few": (
+        ("ScatterND", [(6, 4), (12, 1), (12, 4)], []), {}, "scattering.ScatterND", (48, 1),
+    ),
     "scattered": (
         ("ScatterND", [(6, 4)], [np.asarray([[0], [2]], np.int64), (2, 4)]), {}, "other.ScatterND", (24,),
     ),

@@ -130,7 +130,10 @@ def _product(layer: Layer) -> WorkShape | None:
 
 
 def _contraction(layer: Layer) -> WorkShape | None:
-    """Return the work of two operands in Einstein's notation: a product for each of the labels that all three have."""
+    """Return the work of two operands in Einstein's notation: a product for each of the labels that all three have.
+
+    Where such a label stands behind two others (``btgi,gih->btgh``), a runtime moves both operand and result.
+    """
     terms, _, right = text_attribute(layer, "equation").replace(" ", "").partition("->")
     labels = terms.split(",")
     operands = [shape_of(tensor) for tensor in (*layer.inputs, *layer.weights)]
@@ -149,7 +152,10 @@ def _contraction(layer: Layer) -> WorkShape | None:
         float(math.prod(size[label] for label in some))
         for some in (first & kept - second, first & second - kept, second & kept - first, first & second & kept)
     )  # fmt: skip
-    return WorkShape(f"einsum.{bits_of(layer)}", (rows, inner, columns, copies))
+    shared = [label for label in labels[0] if label in first & second & kept]
+    moved = bool(shared) and labels[0].index(shared[0]) > 1
+    kind = f"einsum.moved.{bits_of(layer)}" if moved else f"einsum.{bits_of(layer)}"
+    return WorkShape(kind, (rows, inner, columns, copies))
 
 
 def _recurrent(layer: Layer) -> WorkShape | None:

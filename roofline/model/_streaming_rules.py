@@ -193,13 +193,17 @@ def moving_work(layer: Layer) -> WorkShape:
 
 
 def _scattering_work(layer: Layer) -> WorkShape | None:
-    """Return the work of values that are scattered by index: how many, and among how many."""
+    """Return the work of values that are scattered by index: how many, and to how many places each.
+
+    At least one place: what is copied beside few values takes time, and where several meet in one place the places do
+    not.
+    """
     if len(layer.inputs) < 2:
         return None
     data, updates = layer.inputs[0], layer.inputs[-1]
-    return WorkShape(
-        f"scatter.{layer.op_type}", (float(updates.elements or 1), float(data.elements or 1))
-    )
+    count = float(updates.elements or 1)
+    places = max(float(data.elements or 1) / count, 1.0)
+    return WorkShape(f"scattering.{layer.op_type}", (count, places))
 
 
 def _quantization_work(layer: Layer) -> WorkShape | None:

@@ -62,10 +62,14 @@ def works(layer: Layer) -> Work | None:
 def _passed_bytes(layer: Layer, shape: WorkShape) -> int:
     """Return the bytes of operands and results; of a cubic enlargement, of results read and written.
 
-    Each of its results reads sixteen values, however few or many there are.
+    Each of its results reads sixteen values, however few or many there are. Indices by which values are scattered are
+    left out, for a network computes them or stores them.
     """
     if shape.kind == "move.Resize.cubic":
         return 2 * layer.output_bytes
+    if shape.kind.startswith("scattering"):
+        data, updates = layer.inputs[0], layer.inputs[-1]
+        return (data.bytes or 0) + (updates.bytes or 0) + layer.output_bytes
     return layer.input_bytes + layer.output_bytes + layer.cache_bytes
 
 
@@ -75,6 +79,8 @@ def _weight_bytes(layer: Layer, shape: WorkShape) -> int:
         first = layer.outputs[0].dtype if layer.outputs else None
         each = (32 if first is None else first.bits) / 8
         return round(layer.cost.macs / max(shape.at[0] * layer.repeats, 1) * each)
+    if shape.kind.startswith("scattering"):
+        return 0
     if not shape.kind.startswith("rnn") or not layer.cost.weights:
         return layer.weight_bytes
     multiplied = layer.cost.macs / max(shape.at[2] * shape.at[3] * layer.repeats, 1)

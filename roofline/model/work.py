@@ -101,7 +101,7 @@ AXES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "matmul": ("rows", "inner", "columns", "copies"),
         "einsum": ("rows", "inner", "columns", "copies"),
         "spectral": ("transforms", "points"),
-        "scatter": ("updates", "elements"),
+        "scattering": ("updates", "places"),
         "rnn": ("input", "hidden", "steps", "batch"),
         "attention": ("queries", "keys", "heads", "head_size"),
         "elementwise": ("elements",),

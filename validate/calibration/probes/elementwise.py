@@ -137,9 +137,9 @@ def _with_parameters() -> Iterator[Probe]:
     yield Probe("PRelu of large", _slope_chain((1, 10, 238, 318)), 3, "PRelu")
     for op_type in ("Add", "Mul"):
         # Runs shorter than a vector of the machine, as of points in space, and runs of a few vectors.
-        for shape in ((1, 64, 512, 3), (1, 64, 200, 20)):
+        for shape, copies in (((1, 64, 512, 3), 3), ((1, 64, 200, 20), 3), ((1, 64, 4096, 3), 1)):
             in_runs = _passing_copies(shape, binary(op_type, constant(*shape[1:3], 1)))
-            yield _of(op_type, shape, in_runs, 3, name=f"{op_type} short channel")
+            yield _of(op_type, shape, in_runs, copies, name=f"{op_type} short channel")
         shape = (1, 16, 64, 256)
         yield _of(
             op_type,

@@ -28,6 +28,8 @@ def products() -> list[Probe]:
         (64, 256, 1024, 3),
         (256, 64, 64, 10), (400, 96, 384, 3), (1024, 128, 128, 4), (16, 1024, 4096, 1), (197, 192, 768, 3),
         (40, 120, 120, 10), (24, 320, 640, 12),
+        # Results that fit no cache, as those of pictures of a thousand pixels.
+        (16384, 96, 384, 1),
     ):  # fmt: skip
         step = linear_layer(inner, columns)
         if inner != columns:
@@ -79,6 +81,16 @@ def _contractions() -> list[Probe]:
         )
     ] + [
         Probe(
+            f"einsum of {plural(groups, 'moved group')} {rows}x{inner}x{columns}",
+            branches((1, rows, groups, inner), _grouped_product(groups, inner, columns, moved=True)),
+            copies,
+            "Einsum",
+        )
+        for groups, rows, inner, columns, copies in (
+            (32, 100, 96, 16, 2), (16, 100, 32, 16, 3), (8, 100, 64, 32, 3), (8, 4, 64, 64, 4), (4, 400, 128, 128, 2),
+        )
+    ] + [
+        Probe(
             f"einsum of {heads} heads of {size}",
             branches((1, heads, size, 64), _head_product(heads, size)),
             copies,
@@ -88,9 +100,10 @@ def _contractions() -> list[Probe]:
     ]  # fmt: skip
 
 
-def _grouped_product(groups: int, inner: int, columns: int) -> Step:
+def _grouped_product(groups: int, inner: int, columns: int, *, moved: bool = False) -> Step:
+    equation = "btgi,gih->btgh" if moved else "tgi,gih->tgh"
     return lambda graph, value: graph.call(
-        "Einsum", value, graph.weight(groups, inner, columns), equation="tgi,gih->tgh"
+        "Einsum", value, graph.weight(groups, inner, columns), equation=equation
     )
 
 

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from roofline.workload import Workload
 
 
+_MOVED = 0.01
+"""Logarithm from which it is said that another machine's runs limit an estimate."""
+
+
 @dataclass(frozen=True, slots=True)
 class Runs:
     """What the law says of one network on one machine at many batches; arrays with one entry per batch."""
@@ -41,6 +45,8 @@ class Runs:
     interval_latency_s: tuple[Floats, Floats] | None
     shares: Floats
     """Share of the time that each of `PARTS` answers for; (batches, 4)."""
+    limits: tuple[str, ...] = ()
+    """Which other machine's runs limit the rate at each batch, ``no slower than rtx-3060``; empty where none does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,18 +130,18 @@ def runs_of(
     )  # fmt: skip
     latencies = {place: rates[place] for place in alone} | dict(zip(again, times, strict=True))
     found: list[Runs] = []
-    for place, (items, seconds, short, long, shares) in enumerate(rates):
+    for place, (items, seconds, short, long, shares, limits) in enumerate(rates):
         fps, ends = items / seconds, (items / long, items / short)
         time = latencies.get(place)
         if time is None:
-            found.append(Runs(fps, ends, None, None, shares))
+            found.append(Runs(fps, ends, None, None, shares, limits))
             continue
         # One run alone takes at least its share of the time of several; a machine of one item at a time takes as
         # many times that of one as a batch has items.
         turns = batches / items
         least, most = np.maximum(time[2], short) * turns, np.maximum(time[3], long) * turns
         latency = np.maximum(time[1], seconds) * turns
-        found.append(Runs(fps, ends, latency, (least, most), shares))
+        found.append(Runs(fps, ends, latency, (least, most), shares, limits))
     return found
 
 
@@ -146,8 +152,8 @@ def _time_runs(
     batches: Floats,
     effects: Mapping[str, Effect] | None,
     known: Parameters,
-) -> list[tuple[Floats, Floats, Floats, Floats, Floats]]:
-    """Return of each run, by batches: items under way, seconds, the ends of their interval, and shares of the time.
+) -> list[tuple[Floats, Floats, Floats, Floats, Floats, tuple[str, ...]]]:
+    """Return of each run, by batches: items under way, seconds, the ends of their interval, shares of the time, limits.
 
     Args:
         asked: The runs.
@@ -167,12 +173,13 @@ def _time_runs(
     near = stands & ~np.isin(found.known, (NEW, FAR))
     found = replace(found, known=np.where(near, BESIDE, found.known))
     each_one = (found.log_time - np.log(items).ravel()).reshape(shape)
-    among = _settle_among_siblings(asked, runs, each_one, batches, effects, known)
+    among, limits = _settle_among_siblings(asked, runs, each_one, batches, effects, known)
     found = found.shift((among - each_one).ravel())
     classes = np.repeat(facts.machine_class, len(batches))
     low, high = known.quantiles.interval(found, classes)
     seconds, short, long = (np.exp(x).reshape(shape) for x in (found.log_time, low, high))
-    return list(zip(items, seconds, short, long, found.shares.reshape(*shape, 4), strict=True))
+    shares = found.shares.reshape(*shape, 4)
+    return list(zip(items, seconds, short, long, shares, limits, strict=True))
 
 
 def _settle_among_siblings(
@@ -182,8 +189,10 @@ def _settle_among_siblings(
     batches: Floats,
     effects: Mapping[str, Effect] | None,
     known: Parameters,
-) -> Floats:
+) -> tuple[Floats, list[tuple[str, ...]]]:
     """Return the logarithm of the seconds of an item of each run, in order with those of machines like its own.
+
+    Beside them stands, by run and batch, which machine's runs limit them.
 
     Args:
         asked: The runs.
@@ -208,8 +217,9 @@ def _settle_among_siblings(
             for other in alike[platform.key]
             if other.make or other.is_sure(way)
         ]
+    limits = [("",) * len(batches) for _ in asked]
     if not others:
-        return log_time
+        return log_time, limits
     items = np.stack([under_way(facts, batches) for _, _, facts in others])
     estimates = known.law.at_batches(join_facts([facts for *_, facts in others]), items, effects)
     times = estimates.log_time.reshape(items.shape) - np.log(items)
@@ -226,8 +236,23 @@ def _settle_among_siblings(
         sure = np.asarray([each.is_sure(way) for each in group])
         stronger = sure & np.asarray([each.stronger for each in group])
         weaker = sure & np.asarray([each.weaker for each in group])
-        settled[place] = clamp(settled[place], within, stronger[:, None], weaker[:, None])
-    return settled
+        free = settled[place].copy()
+        settled[place] = clamp(free, within, stronger[:, None], weaker[:, None])
+        limits[place] = _name_limits(group, within, free, settled[place])
+    return settled, limits
+
+
+def _name_limits(
+    group: Sequence[Sibling], others: Floats, free: Floats, held: Floats
+) -> tuple[str, ...]:
+    """Return, by batch, the machine whose time is the limit that an estimate was moved to; nothing where it was not."""
+    nearest = np.abs(others - held).argmin(0)
+    return tuple(
+        "" if abs(after - before) < _MOVED
+        else f"no slower than {group[other].key}" if after < before
+        else f"no faster than {group[other].key}"
+        for other, before, after in zip(nearest, free, held, strict=True)
+    )  # fmt: skip
 
 
 def _settle_among_makes(

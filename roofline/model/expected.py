@@ -114,8 +114,8 @@ def estimates(
             None if alone is None else float(alone[place]),
             None if ends is None else (float(ends[0][place]), float(ends[1][place])),
             {PART_NAMES[p]: float(x) for p, x in zip(PARTS, runs.shares[place], strict=True)},
-            "published" if run.runtime in known.usage[run.machine_class] else "borrowed", rests_on,
-            known.version, asked.several(effects),
+            "published" if run.runtime in known.usage[run.machine_class] else "borrowed",
+            ", ".join(filter(None, (rests_on, *runs.limits[place : place + 1]))), known.version, asked.several(effects),
         )
         for place in range(len(batches))
     )  # fmt: skip

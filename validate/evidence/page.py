@@ -44,6 +44,8 @@ REMARKS = """## What an estimate rests on, in its words
 - *with other runtimes*: the machine is known, the runtime from other machines of its class.
 - *runs of 12 gpu_dc machines with trt*: nothing is known of the machine but its data sheet.
 - *by the network's layers*: the law of layers has three quarters of the estimate (below).
+- *no slower than rtx-3060*, *no faster than h100-sxm*: the law by itself had this machine slower than a weaker one of
+  its maker, or faster than a stronger one, whose runs say how fast that is (above).
 - *capped by the bound*, *interval capped by the bound*: no run is faster than Equation 1. Where the law expects more,
   what it expects below the bound is the estimate, and its interval ends there.
 - *capped by 1.8 times the bound*: Equation 1 counts a convolution by its definition and at the unit that the datatype

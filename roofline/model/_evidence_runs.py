@@ -246,13 +246,12 @@ def _name_limits(
     group: Sequence[Sibling], others: Floats, free: Floats, held: Floats
 ) -> tuple[str, ...]:
     """Return, by batch, the machine whose time is the limit that an estimate was moved to; nothing where it was not."""
-    nearest = np.abs(others - held).argmin(0)
-    return tuple(
-        "" if abs(after - before) < _MOVED
-        else f"no slower than {group[other].key}" if after < before
-        else f"no faster than {group[other].key}"
-        for other, before, after in zip(nearest, free, held, strict=True)
-    )  # fmt: skip
+    nearest: list[int] = np.abs(others - held).argmin(0).tolist()
+    found: list[str] = []
+    for other, move in zip(nearest, (held - free).tolist(), strict=True):
+        than = "slower" if move < 0 else "faster"
+        found.append("" if abs(move) < _MOVED else f"no {than} than {group[other].key}")
+    return tuple(found)
 
 
 def _settle_among_makes(

@@ -20,8 +20,8 @@ import numpy as np
 
 import roofline as rl
 from roofline.errors import RooflineError
+from roofline.model._machine_roofs import Roofs, roofs_of
 from roofline.model._network_facts import class_of
-from roofline.model._siblings import Roofs, roofs_of
 from roofline.model.expected import estimates
 from roofline.spec import Platform, platform, platform_keys
 from roofline.validate.evidence.evidence import Evidence, combine

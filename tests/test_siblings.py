@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 import roofline as rl
 from roofline.errors import OptionError
 from roofline.model._expected_data import shipped_parameters
-from roofline.model._siblings import RATIO, clamp, order_of, roofs_of, settle, siblings_of
+from roofline.model._machine_roofs import roofs_of
+from roofline.model._siblings import RATIO, clamp, order_of, settle, siblings_of
 from roofline.model.deployment import deployment
 from roofline.model.expected import estimate, estimates
 

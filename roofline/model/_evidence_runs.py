@@ -11,18 +11,11 @@ import numpy as np
 from roofline.model._core import Floats
 from roofline.model._expected_data import Parameters, shipped_parameters
 from roofline.model._law_estimates import BESIDE, FAR, NEW, Effect
+from roofline.model._machine_roofs import roofs_of
 from roofline.model._network_facts import facts_of, under_way
 from roofline.model._own_figures import OwnFigures
 from roofline.model._run_facts import Facts, join_facts
-from roofline.model._siblings import (
-    ENOUGH,
-    Sibling,
-    clamp,
-    order_of,
-    roofs_of,
-    settle,
-    siblings_of,
-)
+from roofline.model._siblings import ENOUGH, Sibling, clamp, order_of, settle, siblings_of
 from roofline.model.deployment import Deployment
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import Any, TypedDict
 from roofline.model import _law_document, _quantiles
 from roofline.model._law_document import LawDocument
 from roofline.model._law_estimates import KNOWN
+from roofline.model._machine_roofs import Roofs
 from roofline.model._quantiles import Quantiles, QuantilesDocument
-from roofline.model._siblings import Roofs
 from roofline.model._time_law import TimeLaw
 
 NAME = "expected.json"

@@ -18,20 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roofline.model._core import Floats
-from roofline.model._network_facts import held_bytes
+from roofline.model._machine_roofs import Roofs
 from roofline.model._run_facts import FAMILIES
 
 if TYPE_CHECKING:
     from roofline.model._expected_data import MachineRuns
     from roofline.model._run_facts import Facts
-    from roofline.spec import Platform
 
 RATIO = 0.02
 """How far the logarithms of the ratios of two machines' peaks may lie apart over datatypes."""
-
-COMPARED = frozenset({"fp32", "tf32", "bf16", "fp16", "fp8", "int8"})
-"""The datatypes that peaks are compared at: no network of the evidence runs in fp64, and makers state int4 in ways of
-their own."""
 
 ENOUGH = 10
 """Runs in one way from which a machine's own say more of it than others'."""
@@ -41,31 +36,6 @@ SAME = 1e-3
 
 ORDERED = frozenset({"cpu", "gpu"})
 """Families of classes whose machines of one maker are in the order of their roofs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Roofs:
-    """The roofs of a machine of the evidence, by its platform file."""
-
-    vendor: str
-    peaks: Mapping[str, float]
-    """OP/s per datatype."""
-    bandwidth: float
-    """Of the memory that weights come from, in B/s."""
-    held: float
-    """Bytes of weights that stay on the chip."""
-
-    def compared(self) -> Mapping[str, float]:
-        """Return the logarithms of the peaks that machines are compared at."""
-        return {name: float(np.log(self.peaks[name])) for name in self.peaks if name in COMPARED}
-
-
-def roofs_of(platform: Platform) -> Roofs:
-    """Return the roofs of a machine that others are compared with."""
-    return Roofs(
-        platform.vendor, {name: peak.base for name, peak in platform.peaks.items()},
-        platform.weight_bandwidth or platform.bandwidth, held_bytes(platform),
-    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ import roofline as rl
 from roofline.model._core import Floats
 from roofline.model._expected_data import MachineRuns, Parameters, shipped_parameters
 from roofline.model._law_estimates import Estimates
+from roofline.model._machine_roofs import Roofs
 from roofline.model._network_facts import facts_of
 from roofline.model._run_facts import Facts
-from roofline.model._siblings import ENOUGH, Roofs, siblings_of
+from roofline.model._siblings import ENOUGH, siblings_of
 from roofline.model._time_law import TimeLaw
 from roofline.validate.evidence.machine_order import MachineOrder
 

@@ -11,8 +11,9 @@ import numpy as np
 from roofline.model._core import Floats
 from roofline.model._expected_data import MachineRuns
 from roofline.model._law_estimates import Estimates
+from roofline.model._machine_roofs import Roofs, roofs_of
 from roofline.model._run_facts import Facts, join_facts
-from roofline.model._siblings import Roofs, Sibling, clamp, roofs_of, siblings_of
+from roofline.model._siblings import Sibling, clamp, siblings_of
 from roofline.model._time_law import TimeLaw
 from roofline.spec import find_alias, platform
 from roofline.validate.evidence.evidence import Evidence, Mask

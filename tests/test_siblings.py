@@ -143,3 +143,15 @@ def test_single_precision_computed_in_halves_is_one_run_with_halves(machine: str
     assert single is not None
     assert half is not None
     assert half.fps == pytest.approx(single.fps)
+
+
+def test_an_estimate_names_the_machine_that_limits_it() -> None:
+    workload, machine = rl.load("resnet50").under(precision="int8"), rl.platform("rtx-3080")
+    limited = estimate(workload, machine, datatype="int8", batch=1)
+    limit = estimate(workload, rl.platform("rtx-3060"), datatype="int8", batch=1)
+    assert limited is not None
+    assert limit is not None
+    assert limited.rests_on.endswith(", no slower than rtx-3060")
+    assert limited.fps == pytest.approx(limit.fps, rel=0.01)
+    assert "slower" not in limit.rests_on
+    assert "faster" not in limit.rests_on

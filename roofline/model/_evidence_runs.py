@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 _MOVED = 0.01
-"""Logarithm from which it is said that another machine's runs limit an estimate."""
+"""Logarithm from which it is said that other machines' runs move an estimate, and within which two times are one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Runs:
     shares: Floats
     """Share of the time that each of `PARTS` answers for; (batches, 4)."""
     limits: tuple[str, ...] = ()
-    """Which other machine's runs limit the rate at each batch, ``no slower than rtx-3060``; empty where none does."""
+    """What the rate at each batch was moved by, ``no slower than rtx-3060``; empty where it was not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,21 +229,22 @@ def _settle_among_siblings(
         sure = np.asarray([each.is_sure(way) for each in group])
         stronger = sure & np.asarray([each.stronger for each in group])
         weaker = sure & np.asarray([each.weaker for each in group])
-        free = settled[place].copy()
-        settled[place] = clamp(free, within, stronger[:, None], weaker[:, None])
-        limits[place] = _name_limits(group, within, free, settled[place])
+        settled[place] = clamp(settled[place], within, stronger[:, None], weaker[:, None])
+        limits[place] = _name_limits(group, within, log_time[place], settled[place])
     return settled, limits
 
 
 def _name_limits(
     group: Sequence[Sibling], others: Floats, free: Floats, held: Floats
 ) -> tuple[str, ...]:
-    """Return, by batch, the machine whose time is the limit that an estimate was moved to; nothing where it was not."""
+    """Return, by batch, what an estimate was moved by: the machine whose time it stops at, or several of its make."""
     nearest: list[int] = np.abs(others - held).argmin(0).tolist()
     found: list[str] = []
-    for other, move in zip(nearest, (held - free).tolist(), strict=True):
-        than = "slower" if move < 0 else "faster"
-        found.append("" if abs(move) < _MOVED else f"no {than} than {group[other].key}")
+    for batch, other in enumerate(nearest):
+        move, apart = held[batch] - free[batch], abs(others[other, batch] - held[batch])
+        than = f"no {'slower' if move < 0 else 'faster'} than {group[other].key}"
+        told = than if apart < _MOVED else "in order with machines of its make"
+        found.append("" if abs(move) < _MOVED else told)
     return tuple(found)
 
 

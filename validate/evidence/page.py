@@ -45,7 +45,8 @@ REMARKS = """## What an estimate rests on, in its words
 - *runs of 12 gpu_dc machines with trt*: nothing is known of the machine but its data sheet.
 - *by the network's layers*: the law of layers has three quarters of the estimate (below).
 - *no slower than rtx-3060*, *no faster than h100-sxm*: the law by itself had this machine slower than a weaker one of
-  its maker, or faster than a stronger one, whose runs say how fast that is (above).
+  its maker, or faster than a stronger one, whose runs say how fast that is (above). *In order with machines of its
+  make*: the same of machines whose peaks stand in one ratio, of which none has runs enough to go by.
 - *capped by the bound*, *interval capped by the bound*: no run is faster than Equation 1. Where the law expects more,
   what it expects below the bound is the estimate, and its interval ends there.
 - *capped by 1.8 times the bound*: Equation 1 counts a convolution by its definition and at the unit that the datatype

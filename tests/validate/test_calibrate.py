@@ -11,6 +11,7 @@ from roofline.validate.calibration import library_probe as _probe
 from roofline.validate.calibration.calibrate import (
     Roofs,
     calibrate,
+    keep_best,
     platform_document,
     platform_yaml,
 )
@@ -104,3 +105,23 @@ def test_roofs_are_measured_again_while_others_are_busy_and_it_is_said(monkeypat
     assert not roofs.disturbed
     (told,) = module.warnings([roofs])
     assert told.startswith("Others were busy with 1 thread: 1 probe of the roofs ran again")
+
+
+def test_of_two_calibrations_the_better_figures_are_kept():
+    first = (
+        Roofs(
+            2, {"fp32": 1.0, "int8": 9.0}, {"fp32": "library", "int8": "tvm"}, 5.0, None, 0.2, 1
+        ),
+    )
+    again = (Roofs(2, {"fp32": 2.0, "fp64": 1.5}, {"fp32": "tvm", "fp64": "tvm"}, 4.0, 7.0, 0.1),)
+    assert keep_best(first, again) == (
+        Roofs(
+            2,
+            {"fp32": 2.0, "int8": 9.0, "fp64": 1.5},
+            {"fp32": "tvm", "int8": "tvm", "fp64": "tvm"},
+            5.0,
+            7.0,
+            0.1,
+            1,
+        ),
+    )

@@ -67,6 +67,28 @@ class Roofs:
         return mode_name(self.threads)
 
 
+def keep_best(roofs: Sequence[Roofs], again: Sequence[Roofs]) -> tuple[Roofs, ...]:
+    """Return roofs of two calibrations of the same numbers of threads, of each figure the better one."""
+    found: list[Roofs] = []
+    for one, other in zip(roofs, again, strict=True):
+        better = {
+            name: other.peaks.get(name, 0.0) > one.peaks.get(name, 0.0)
+            for name in {**one.peaks, **other.peaks}
+        }
+        found.append(
+            Roofs(
+                one.threads,
+                {name: (other if swap else one).peaks[name] for name, swap in better.items()},
+                {name: (other if swap else one).sources[name] for name, swap in better.items()},
+                max(one.memory, other.memory),
+                max(filter(None, (one.cache, other.cache)), default=None),
+                min(one.taken, other.taken),
+                one.repeated + other.repeated,
+            )
+        )
+    return tuple(found)
+
+
 def _idle_share(threads: int) -> float:
     """Return the share of the CPU time that others may take beside so many threads without slowing them."""
     return 1.0 - threads / max(threads, available_cores()) + 0.05

@@ -13,7 +13,13 @@ from roofline.errors import DatatypeError, PlatformError
 from roofline.number_format import plural
 from roofline.progress import Report
 from roofline.validate.analysis.compare import Comparison, compare
-from roofline.validate.calibration.calibrate import Roofs, calibrate, platform_document, warnings
+from roofline.validate.calibration.calibrate import (
+    Roofs,
+    calibrate,
+    keep_best,
+    platform_document,
+    warnings,
+)
 from roofline.validate.calibration.this_machine import machine_threads
 from roofline.validate.measuring.backend import backends
 from roofline.validate.measuring.measure import measure
@@ -46,6 +52,8 @@ _FIXED_S = 125.0
 
 _SAMPLING_S = 4.0
 _CALIBRATION_S = 10.0
+_AGAIN = 2
+"""How often this machine is measured again while runs exceed its peak."""
 KEY = "this-machine"
 
 
@@ -78,7 +86,6 @@ def run_demo(*, minutes: float, report: Report, remark: Callable[[str], None]) -
         What was counted, predicted and measured.
     """
     import roofline
-    from roofline.spec import from_mapping, in_mode
 
     start = time.monotonic()
     models = models_here()
@@ -87,14 +94,8 @@ def run_demo(*, minutes: float, report: Report, remark: Callable[[str], None]) -
     elsewhere, notes = _predict_other_machines(workloads)
     remark(f"predicted them on {len({entry.platform for entry in elsewhere})} machines")
     roofs = calibrate(seconds=_CALIBRATION_S, report=report)
-    notes += warnings(roofs)
-    document = platform_document(roofs, KEY)
-    machine = in_mode(from_mapping(document), None)
-    peak = machine.peak("fp32") / 1e9
-    bandwidth = machine.bandwidth / 1e9
-    remark(f"calibrated this machine: {peak:,.0f} GFLOP/s fp32, {bandwidth:.3g} GB/s")
-    predictor = roofline.predict
-    here = [predictor(workload, machine, datatype="fp32") for workload in workloads]
+    machine = _machine_of(roofs)
+    remark(f"calibrated this machine: {_describe_roofs(machine)}")
     plan, missing = _plan(models, minutes)
     notes += missing
     threads = machine_threads(machine)
@@ -103,11 +104,42 @@ def run_demo(*, minutes: float, report: Report, remark: Callable[[str], None]) -
         run = measure(replace(request, threads=threads), machine=machine.key, report=report)
         runs.append(run)
         remark(_line(run))
-    comparisons = compare(here, runs, platforms={machine.key: machine})
+    here, comparisons = _compare_runs(workloads, machine, runs)
+    for _ in range(_AGAIN):
+        if not any(entry.doubtful for entry in comparisons):
+            break
+        # No run exceeds a true peak: whatever held this machine back while it was measured may be over.
+        roofs = keep_best(roofs, calibrate(seconds=_CALIBRATION_S, report=report))
+        machine = _machine_of(roofs)
+        remark(f"runs exceed that; calibrated this machine again: {_describe_roofs(machine)}")
+        here, comparisons = _compare_runs(workloads, machine, runs)
     return Demo(
-        workloads, (*here, *elsewhere), roofs, document, machine, tuple(runs), comparisons,
-        tuple(notes), time.monotonic() - start,
+        workloads, (*here, *elsewhere), roofs, platform_document(roofs, KEY), machine, tuple(runs), comparisons,
+        (*notes, *warnings(roofs)), time.monotonic() - start,
     )  # fmt: skip
+
+
+def _machine_of(roofs: Sequence[Roofs]) -> Platform:
+    """Return this machine with its roofs."""
+    from roofline.spec import from_mapping, in_mode
+
+    return in_mode(from_mapping(platform_document(roofs, KEY)), None)
+
+
+def _describe_roofs(machine: Platform) -> str:
+    peak, bandwidth = machine.peak("fp32") / 1e9, machine.bandwidth / 1e9
+    return f"{peak:,.0f} GFLOP/s fp32, {bandwidth:.3g} GB/s"
+
+
+def _compare_runs(
+    workloads: Sequence[Workload], machine: Platform, runs: Sequence[Measurement]
+) -> tuple[list[Prediction], tuple[Comparison, ...]]:
+    """Return the predictions of this machine, and runs beside them."""
+    import roofline
+
+    predictor = roofline.predict
+    here = [predictor(workload, machine, datatype="fp32") for workload in workloads]
+    return here, compare(here, runs, platforms={machine.key: machine})
 
 
 def models_here() -> list[str | Path]:

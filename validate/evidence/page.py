@@ -23,13 +23,16 @@ fit had not seen; each silicon leaves alone. The law, and what it is told, stand
 in `roofline/model/_time_law.py`.
 
 Factor: exp of the median of |log(predicted / measured)|. *Over machines* is the mean of each machine's, the headline:
-five machines have half of the rows. *High/low* is the median over rows. The width of an interval of a new machine goes
-with the number of kinds of silicon that are known at its class, runtime and datatype; its ends are quantiles of its
-class, in which all other classes count as six machines more. Which features the law has was chosen by physics, but
-among variants that were compared on left-out silicon, so that the first table flatters a little.
+five machines have half of the rows. *MAPE* is the mean of |predicted / measured - 1|, *bias* the geometric mean of
+predicted over measured rates, *order* the share of pairs of machines, at one network and 1.2 to 3 times apart, that
+are estimated in their order, *Spearman* the rank correlation of a machine's networks. *High/low* is the median over
+rows. The width of an interval of a new machine goes with the number of kinds of silicon that are known at its class,
+runtime and datatype; its ends are quantiles of its class, in which all other classes count as six machines more.
+Which features the law has was chosen by physics, but among variants that were compared on left-out silicon, so that
+the first table flatters a little.
 
-An estimate of a processor or a graphics card lies between those of its maker's weaker and stronger ones that have ten
-runs or more in the same way (runtime, datatype, one run at a time or several): weaker is what has at most as much of
+An estimate of a processor or a graphics card is held between those of its maker's weaker and stronger ones that have
+ten runs or more in the same way (runtime, datatype, one run at a time or several): weaker is what has at most as much of
 every peak, of bandwidth and of weights that stay on the chip. Left-out machines in these tables are kept in that order
 too. A machine with ten runs of its own in that way, or with figures that were given of it, goes by these.
 """
@@ -47,8 +50,9 @@ REMARKS = """## What an estimate rests on, in its words
 - *no slower than rtx-3060*, *no faster than h100-sxm*: the law by itself had this machine slower than a weaker one of
   its maker, or faster than a stronger one, whose runs say how fast that is (above). *In order with machines of its
   make*: the same of machines whose peaks stand in one ratio, of which none has runs enough to go by.
-- *capped by the bound*, *interval capped by the bound*: no run is faster than Equation 1. Where the law expects more,
-  what it expects below the bound is the estimate, and its interval ends there.
+- *capped by the bound*, *interval capped by the bound*: no run is faster than Equation 1. Where what the law expects
+  reaches above it, that part is cut off: estimate and interval are the median and the middle 80 % of what is left
+  below, so that the interval ends short of the bound.
 - *capped by 1.8 times the bound*: Equation 1 counts a convolution by its definition and at the unit that the datatype
   asks for. Runs may beat that: Winograd's and Strassen's algorithms need fewer multiplications (on processors, and on
   other machines in single precision), and some runtimes compute fp32 networks in half precision. The factor is what the
@@ -72,6 +76,13 @@ them.
 
 """.splitlines()
 """The figure of new machines, drawn of the rows behind the table above it."""
+
+
+FAMILY = """\
+The network's whole family leaves: nothing of its design is known on any machine. A machine whose runs are all of one
+family is as good as new here, and its networks are too; the table above knows the network from other machines.
+
+""".splitlines()
 
 
 SETTING = """## A runtime or a datatype that a machine was not run with (`--leave setting`)
@@ -155,6 +166,7 @@ def _head(summary: VersionScores) -> list[str]:
         "",
         "## A network that is not in the evidence, on a machine that is (`--leave family`)",
         "",
+        *FAMILY,
         *_table(summary["family"]),
         "",
     ]
@@ -216,8 +228,9 @@ PARTS = {
 
 `python benchmarks/machine_order.py --evidence FILE --write`: pairs of platform files of one maker and class, one of
 which has at least as much of everything, under four networks at batches of 1, 8 and 64 and three datatypes; a pair is
-out of order where the estimate of the stronger is slower by more than a twentieth. Beside it the same of published runs
-of one network in one way. Accelerators are left as their runs are: the stronger of two was slower in a quarter of such
+out of order where the estimate of the stronger is slower by more than a twentieth. Beside it the same of published
+runs of one network in one way. What stays out of order are pairs of which both have few runs or none, and machines
+whose own runs say so. Accelerators are left as their runs are: the stronger of two was slower in a quarter of such
 runs, for their software differs.
 """,
     "ablations": """## What each part of the law is worth
@@ -236,8 +249,9 @@ by the setting that is best on the others.
 
 `python benchmarks/expected_floor.py --evidence FILE --write`: runs on one machine, at one setting, of networks of
 different families whose multiply-accumulates, parameters and activations are alike. Any law that is told counts alone
-gives both one time, so half the runs are at least *median factor at best* off. On DPUs, whose table states neither
-parameters nor activations, a new network cannot be estimated within 1.3 this way. Layers go below it.
+gives both one time, so with errors that are independent half the runs are *median factor at best* off. On DPUs, whose
+table states neither parameters nor activations, a new network cannot be estimated within 1.3 this way. Layers go
+below it.
 """,
     "layers": """## What layers add
 
